@@ -1,0 +1,3 @@
+//! The `darkages` command.
+
+fn main() {}

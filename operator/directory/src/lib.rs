@@ -1,0 +1,1 @@
+//! The directory: clients ask it where to play.

@@ -1,0 +1,1 @@
+//! The planner: an observed world to a plan.

@@ -1,0 +1,1 @@
+//! The wire protocol between clients and zones: messages, snapshots and connect tokens.

@@ -1,0 +1,1 @@
+//! The zone server: tick loop, interest, replication and handoff.

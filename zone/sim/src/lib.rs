@@ -1,0 +1,1 @@
+//! The deterministic world: state and inputs to state and events.

@@ -1,0 +1,1 @@
+//! The store port: who owns what, and what survives a crash.

@@ -1,0 +1,1 @@
+//! Sealed, reliable datagrams between clients and zones.
