@@ -38,6 +38,67 @@ impl Position {
     }
 }
 
+/// A direction along which ground is measured and cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Axis {
+    /// West to east; a cut along it is a north-south line.
+    X,
+    /// South to north; a cut along it is an east-west line.
+    Y,
+}
+
+impl Axis {
+    /// Both axes.
+    pub const BOTH: [Self; 2] = [Self::X, Self::Y];
+
+    /// The axis at a right angle to this one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::X => Self::Y,
+            Self::Y => Self::X,
+        }
+    }
+
+    /// The coordinate of `position` along this axis, in units.
+    #[must_use]
+    pub const fn of(self, position: Position) -> i32 {
+        match self {
+            Self::X => position.x,
+            Self::Y => position.y,
+        }
+    }
+
+    /// `position` with its coordinate along this axis replaced by `at` units.
+    #[must_use]
+    pub const fn with(self, position: Position, at: i32) -> Position {
+        match self {
+            Self::X => Position { x: at, y: position.y },
+            Self::Y => Position { x: position.x, y: at },
+        }
+    }
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::X => "x",
+            Self::Y => "y",
+        })
+    }
+}
+
+/// One of the two halves of a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// West or south of the cut.
+    Low,
+    /// East or north of the cut; the cut line itself belongs to it.
+    High,
+}
+
 /// A half-open rectangle, in units: `min` belongs to it, `max` does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rect {
@@ -136,6 +197,69 @@ impl Rect {
     #[must_use]
     pub const fn height(&self) -> i32 {
         self.max.y - self.min.y
+    }
+
+    /// Extent along `axis`, in units.
+    #[must_use]
+    pub const fn extent(&self, axis: Axis) -> i32 {
+        axis.of(self.max) - axis.of(self.min)
+    }
+
+    /// The two halves that a cut at `at` units along `axis` leaves, or `None` when one of them would be empty.
+    #[must_use]
+    pub const fn cut(&self, axis: Axis, at: i32) -> Option<(Self, Self)> {
+        if at <= axis.of(self.min) || at >= axis.of(self.max) {
+            return None;
+        }
+        let low = Self { min: self.min, max: axis.with(self.max, at) };
+        let high = Self { min: axis.with(self.min, at), max: self.max };
+        Some((low, high))
+    }
+
+    /// Whether any ground belongs to both rectangles.
+    #[must_use]
+    pub const fn overlaps(&self, other: &Self) -> bool {
+        self.min.x < other.max.x && other.min.x < self.max.x && self.min.y < other.max.y && other.min.y < self.max.y
+    }
+
+    /// Whether all ground of `other` belongs to this rectangle.
+    #[must_use]
+    pub const fn covers(&self, other: &Self) -> bool {
+        self.min.x <= other.min.x && other.max.x <= self.max.x && self.min.y <= other.min.y && other.max.y <= self.max.y
+    }
+
+    /// The axis along which `other` follows this rectangle or precedes it such that the two share a whole edge, so that
+    /// their union is a rectangle. `None` when they do not.
+    #[must_use]
+    pub fn joined_along(&self, other: &Self) -> Option<Axis> {
+        Axis::BOTH.into_iter().find(|&axis| {
+            let across = axis.other();
+            let touch = axis.of(self.max) == axis.of(other.min) || axis.of(other.max) == axis.of(self.min);
+            let same_span = across.of(self.min) == across.of(other.min) && across.of(self.max) == across.of(other.max);
+            touch && same_span
+        })
+    }
+
+    /// The union of two rectangles that share a whole edge, or `None` when it would not be a rectangle.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Option<Self> {
+        self.joined_along(other)?;
+        let min = Position { x: self.min.x.min(other.min.x), y: self.min.y.min(other.min.y) };
+        let max = Position { x: self.max.x.max(other.max.x), y: self.max.y.max(other.max.y) };
+        Some(Self { min, max })
+    }
+
+    /// Square of the distance between the nearest positions of two rectangles, in square units: 0 when they overlap, 1 when
+    /// they share an edge, because `max` does not belong to a rectangle.
+    #[must_use]
+    pub fn gap_squared(&self, other: &Self) -> i64 {
+        let gap = |axis: Axis| {
+            let after = axis.of(other.min) - (axis.of(self.max) - 1);
+            let before = axis.of(self.min) - (axis.of(other.max) - 1);
+            i64::from(after.max(before).max(0))
+        };
+        let (dx, dy) = (gap(Axis::X), gap(Axis::Y));
+        dx * dx + dy * dy
     }
 
     /// Area in square units.
