@@ -1,3 +1,33 @@
-//! The `darkages` command.
+//! The `darkages` command: one file per subcommand, each a thin shell over the crate that does the work.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod exit;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A world of zones that split while people play.
+#[derive(Parser)]
+#[command(name = "darkages", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Version(version::Args),
+}
+
+fn main() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return exit::of_usage(&error),
+    };
+    exit::of_run(match command {
+        Command::Version(args) => version::run(args),
+    })
+}
