@@ -1,0 +1,316 @@
+//! The workloads: who joins when and where, what everybody does, and who leaves when. Pure and seeded.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use darkages_topology::world::{SPRINT_SPEED_M_PER_S, UNITS_PER_METRE};
+use darkages_topology::{Position, Rect};
+use rand::RngExt;
+use rand_pcg::Pcg32;
+use serde::{Deserialize, Serialize};
+
+use super::ground::{Border, Ground, around, centre, clamp};
+use super::mind::{Behaviour, Orbit, somewhere, stream};
+
+/// Joins a second while a run begins.
+const JOINS_PER_S: u32 = 60;
+/// Joins, and leaves, a second of `churn`.
+const CHURN_PER_S: u32 = 20;
+/// Shortest time between two joins of one `churn` bot.
+const CHURN_SHORTEST: Duration = Duration::from_secs(4);
+/// Radius of the disc in which `gather` meets, in metres.
+const GATHER_RADIUS_M: i32 = 40;
+/// Radius of a crowd of `hotspots`, in metres.
+const HOTSPOT_RADIUS_M: i32 = 30;
+/// Crowds of `hotspots`.
+const HOTSPOTS: u32 = 4;
+/// Speed of a moving crowd, in metres a second: half a walk, so that everybody keeps up.
+const HOTSPOT_SPEED_M_PER_S: f64 = 3.0;
+/// Side of the square of `crowd`, in metres.
+const CROWD_SIDE_M: i32 = 100;
+/// Side of the ground over which the other workloads spread, in metres: 1 km².
+const SPREAD_SIDE_M: i32 = 1_000;
+/// Distance that wandering bots of `border` keep to the border, in metres, so that only the crossing ones cross.
+const BORDER_MARGIN_M: i32 = 10;
+/// One of so many `border` bots crosses.
+const CROSSING_SHARE: u32 = 10;
+/// How far each partner of a pair stands from the border or the pair's middle, in units: 1 m.
+const PARTNER_OFFSET: i32 = UNITS_PER_METRE;
+
+/// What the bots of a swarm do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Workload {
+    /// Join uniformly, walk to one point, mill about in a disc, leave one by one near the end.
+    Gather,
+    /// All in 100 m × 100 m.
+    Crowd,
+    /// Uniform over 1 km², wandering.
+    Spread,
+    /// 10 % cross a border at sprint and turn back 100 m past it.
+    Border,
+    /// Four moving crowds.
+    Hotspots,
+    /// Pairs exchange gold and items all the time, also across borders.
+    Trade,
+    /// 20 joins and 20 leaves a second.
+    Churn,
+}
+
+impl Workload {
+    /// All of them, in the order of the help text.
+    pub const ALL: [Self; 7] =
+        [Self::Gather, Self::Crowd, Self::Spread, Self::Border, Self::Hotspots, Self::Trade, Self::Churn];
+
+    /// Its name on the command line and in reports.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Gather => "gather",
+            Self::Crowd => "crowd",
+            Self::Spread => "spread",
+            Self::Border => "border",
+            Self::Hotspots => "hotspots",
+            Self::Trade => "trade",
+            Self::Churn => "churn",
+        }
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// A name that is no workload.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("workload {given:?} is unknown: use gather, crowd, spread, border, hotspots, trade or churn")]
+pub struct UnknownWorkload {
+    /// What was asked for.
+    pub given: String,
+}
+
+impl FromStr for Workload {
+    type Err = UnknownWorkload;
+
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|workload| workload.label() == given)
+            .ok_or_else(|| UnknownWorkload { given: given.to_owned() })
+    }
+}
+
+/// One bot's part in a run. Times count from the start of the run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Where it would like to appear.
+    pub spawn: Position,
+    /// When it joins first.
+    pub joins_at: Duration,
+    /// When it leaves for good; always before the end of the run.
+    pub leaves_at: Duration,
+    /// For bots that come and go: how long they stay and how long they are away.
+    pub cycle: Option<(Duration, Duration)>,
+    /// What it does in between.
+    pub behaviour: Behaviour,
+    /// The bot that it trades with.
+    pub partner: Option<u32>,
+}
+
+/// The parts of all `players` bots of a run of `length` on `ground`.
+#[must_use]
+pub fn cast(workload: Workload, players: u32, length: Duration, seed: u64, ground: &Ground) -> Vec<Part> {
+    let borders = ground.borders();
+    (0..players).map(|bot| part(workload, bot, players, length, seed, ground, &borders)).collect()
+}
+
+fn part(
+    workload: Workload,
+    bot: u32,
+    players: u32,
+    length: Duration,
+    seed: u64,
+    ground: &Ground,
+    borders: &[Border],
+) -> Part {
+    // Places and times come from another stream than the decisions later, so that both can grow without moving the other.
+    let mut rng = stream(!seed, bot);
+    let joins_at = joins_at(bot, players, length);
+    // Everybody leaves before the end, spread over the last fiftieth, so that the last inputs are still acknowledged.
+    let mut leaves_at = length.mul_f64(0.97 + 0.03 * f64::from(bot) / f64::from(players.max(1)));
+    let mut cycle = None;
+    let mut partner = None;
+    let (spawn, behaviour) = match workload {
+        Workload::Gather => {
+            leaves_at = length.mul_f64(rng.random_range(0.8..0.98));
+            gather(&mut rng, players, length, ground)
+        }
+        Workload::Crowd => wander(&mut rng, ground.middle_square(CROWD_SIDE_M)),
+        Workload::Spread => wander(&mut rng, ground.middle_square(SPREAD_SIDE_M)),
+        Workload::Border => border(&mut rng, bot, ground),
+        Workload::Hotspots => hotspot(&mut rng, bot, ground),
+        Workload::Trade => {
+            partner = Some(bot ^ 1).filter(|partner| *partner < players);
+            trade(seed, bot, ground, borders)
+        }
+        Workload::Churn => {
+            cycle = Some(churn_cycle(players));
+            wander(&mut rng, ground.middle_square(SPREAD_SIDE_M))
+        }
+    };
+    Part { spawn, joins_at, leaves_at, cycle, behaviour, partner }
+}
+
+/// Joins come at a steady rate; short runs are in a greater hurry, because joining must not fill a run.
+fn joins_at(bot: u32, players: u32, length: Duration) -> Duration {
+    let steady = Duration::from_secs(1).mul_f64(f64::from(players) / f64::from(JOINS_PER_S));
+    let ramp = steady.min(length.mul_f64(0.2));
+    ramp.mul_f64(f64::from(bot) / f64::from(players.max(1)))
+}
+
+fn wander(rng: &mut Pcg32, area: Rect) -> (Position, Behaviour) {
+    (somewhere(rng, &area), Behaviour::Wander { area })
+}
+
+/// Uniform over ground from which everybody reaches the middle in about a third of the run.
+fn gather(rng: &mut Pcg32, players: u32, length: Duration, ground: &Ground) -> (Position, Behaviour) {
+    let middle = centre(&ground.bounds);
+    let reach = (length.as_secs_f64() / 3.0 * f64::from(SPRINT_SPEED_M_PER_S)) as i32;
+    let side = (f64::from(2 * reach) / std::f64::consts::SQRT_2) as i32;
+    let area = around(middle, side.clamp(2 * GATHER_RADIUS_M, SPREAD_SIDE_M), &ground.bounds);
+    let spawn = somewhere(rng, &area);
+    // A bot wanders near the place where it came in until all have joined.
+    let near = around(spawn, 40, &ground.bounds);
+    let from = joins_at(players, players, length) + Duration::from_millis(rng.random_range(500..2_500));
+    let radius = GATHER_RADIUS_M * UNITS_PER_METRE;
+    (spawn, Behaviour::Gather { area: near, from, middle, radius })
+}
+
+fn border(rng: &mut Pcg32, bot: u32, ground: &Ground) -> (Position, Behaviour) {
+    let border = ground.main_border();
+    let square = around(border.place(border.len() / 2, 0), SPREAD_SIDE_M, &ground.bounds);
+    let (along_min, along_max) =
+        if border.vertical { (square.min.y, square.max.y) } else { (square.min.x, square.max.x) };
+    if bot.is_multiple_of(CROSSING_SHARE) {
+        let lane = rng.random_range(along_min.max(border.from)..along_max.min(border.to)) - border.from;
+        let reach = super::mind::CROSSING_REACH_M * UNITS_PER_METRE;
+        let spawn = clamp(border.place(lane, rng.random_range(-reach..reach)), &ground.bounds);
+        return (spawn, Behaviour::Cross { border, lane });
+    }
+    let margin = BORDER_MARGIN_M * UNITS_PER_METRE;
+    let mut side = square;
+    match (border.vertical, rng.random::<bool>()) {
+        (true, true) => side.max.x = border.at - margin,
+        (true, false) => side.min.x = border.at + margin,
+        (false, true) => side.max.y = border.at - margin,
+        (false, false) => side.min.y = border.at + margin,
+    }
+    // A world narrower than the margin has no such side.
+    let area = if side.min.x < side.max.x && side.min.y < side.max.y { side } else { square };
+    wander(rng, area)
+}
+
+fn hotspot(rng: &mut Pcg32, bot: u32, ground: &Ground) -> (Position, Behaviour) {
+    let area = ground.middle_square(SPREAD_SIDE_M);
+    let radius_x = area.width() * 3 / 8;
+    let radius_y = area.height() * 3 / 8;
+    let metres = f64::from(radius_x.max(radius_y)) / f64::from(UNITS_PER_METRE);
+    let period = Duration::from_secs_f64(std::f64::consts::TAU * metres / HOTSPOT_SPEED_M_PER_S);
+    let phase = f64::from(bot % HOTSPOTS) / f64::from(HOTSPOTS);
+    let path = Orbit { middle: centre(&area), radius_x, radius_y, phase, period };
+    let radius = HOTSPOT_RADIUS_M * UNITS_PER_METRE;
+    let spawn = clamp(super::mind::in_disc(rng, path.at(Duration::ZERO), radius), &ground.bounds);
+    (spawn, Behaviour::Follow { path, radius })
+}
+
+/// Even pairs stand on the two sides of a border and swap them, odd pairs stand together anywhere.
+fn trade(seed: u64, bot: u32, ground: &Ground, borders: &[Border]) -> (Position, Behaviour) {
+    let pair = bot / 2;
+    // Both partners draw the same numbers.
+    let mut rng = stream(seed ^ 0x7261_6465, pair);
+    let side = if bot.is_multiple_of(2) { -PARTNER_OFFSET } else { PARTNER_OFFSET };
+    let (post, other) = if pair.is_multiple_of(2) && !borders.is_empty() {
+        let border = borders[(pair / 2) as usize % borders.len()];
+        let along = rng.random_range(0..border.len().max(1));
+        (border.place(along, side), border.place(along, -side))
+    } else {
+        let middle = somewhere(&mut rng, &ground.middle_square(SPREAD_SIDE_M));
+        let post = Position { x: middle.x + side, y: middle.y };
+        (post, post)
+    };
+    let (post, other) = (clamp(post, &ground.bounds), clamp(other, &ground.bounds));
+    (post, Behaviour::Post { post, other })
+}
+
+/// How long a `churn` bot stays and how long it is away, so that all together join [`CHURN_PER_S`] times a second.
+fn churn_cycle(players: u32) -> (Duration, Duration) {
+    let period = Duration::from_secs_f64(f64::from(players) / f64::from(CHURN_PER_S)).max(CHURN_SHORTEST);
+    (period.mul_f64(0.75), period.mul_f64(0.25))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quarters() -> Ground {
+        let at = Position::from_metres;
+        let rect = |a, b, c, d| Rect { min: at(a, b), max: at(c, d) };
+        Ground {
+            bounds: rect(-1000, -1000, 1000, 1000),
+            shards: vec![
+                rect(-1000, -1000, 0, 0),
+                rect(0, -1000, 1000, 0),
+                rect(-1000, 0, 0, 1000),
+                rect(0, 0, 1000, 1000),
+            ],
+        }
+    }
+
+    #[test]
+    fn every_part_of_every_workload_stays_within_bounds_and_time() {
+        let ground = quarters();
+        let length = Duration::from_secs(60);
+        for workload in Workload::ALL {
+            for part in cast(workload, 200, length, 11, &ground) {
+                assert!(ground.bounds.contains(part.spawn), "{workload}: {part:?}");
+                assert!(part.joins_at < part.leaves_at && part.leaves_at < length, "{workload}: {part:?}");
+            }
+            assert_eq!(workload.label().parse(), Ok(workload));
+        }
+        assert!("gathering".parse::<Workload>().is_err());
+    }
+
+    #[test]
+    fn a_tenth_crosses_and_half_of_the_pairs_stand_across_a_border() {
+        let ground = quarters();
+        let length = Duration::from_secs(60);
+        let crossing = cast(Workload::Border, 500, length, 1, &ground)
+            .iter()
+            .filter(|part| matches!(part.behaviour, Behaviour::Cross { .. }))
+            .count();
+        assert_eq!(crossing, 50);
+        let shard_of = |place: Position| ground.shards.iter().position(|shard| shard.contains(place));
+        let parts = cast(Workload::Trade, 200, length, 1, &ground);
+        let across = parts.chunks(2).filter(|pair| shard_of(pair[0].spawn) != shard_of(pair[1].spawn)).count();
+        assert_eq!(across, 50);
+        assert!(parts.chunks(2).all(|pair| pair[0].spawn.within(pair[1].spawn, 2)));
+        assert_eq!((parts[0].partner, parts[1].partner), (Some(1), Some(0)));
+    }
+
+    #[test]
+    fn the_cast_depends_on_the_seed_alone() {
+        let length = Duration::from_secs(30);
+        let one = cast(Workload::Gather, 50, length, 5, &quarters());
+        assert_eq!(one, cast(Workload::Gather, 50, length, 5, &quarters()));
+        assert_ne!(one, cast(Workload::Gather, 50, length, 6, &quarters()));
+    }
+
+    #[test]
+    fn churn_joins_twenty_times_a_second() {
+        let (stay, away) = churn_cycle(200);
+        assert_eq!((stay + away).as_secs(), 10);
+    }
+}
