@@ -1,0 +1,349 @@
+//! The default game: melee and ranged attacks, death and respawn, gold and unique items, trade between neighbours, creatures
+//! that wander.
+//!
+//! Gold and items come into the world in two ways only, with a new character and with the loot of a creature, and leave it in
+//! one, with loot that nobody picked up; [`Shard`] counts both. Everything else moves them from hand to hand.
+
+mod audit;
+mod character;
+mod combat;
+mod creatures;
+mod trade;
+
+pub use character::{Character, Goods, Item, ItemId, MAX_GOLD, MAX_ITEMS};
+pub use combat::{
+    ATTACK_FLAG_TICKS, MELEE_COOLDOWN_TICKS, MELEE_DAMAGE, MELEE_RANGE_M, RANGED_COOLDOWN_TICKS, RANGED_DAMAGE,
+    RANGED_RANGE_M, RESPAWN_AT_TICKS, RESPAWN_FROM_TICKS, SPAWN_SPACING_M,
+};
+pub use creatures::{LOOT_LIFETIME_TICKS, MAX_LOOT, MAX_NPCS};
+pub use trade::{MAX_OFFERS, MAX_OFFERS_PER_PLAYER, OFFER_LIFETIME_TICKS, Offer, PICKUP_RANGE_M, TRADE_RANGE_M};
+
+use darkages_topology::world::FULL_HIT_POINTS;
+use darkages_topology::{EntityId, PlayerId, Tick};
+use serde::{Deserialize, Serialize};
+
+use crate::event::RequestId;
+use crate::game::{Game, Look, Subject, Verdict};
+use crate::input::InputValue;
+use crate::motion::{MAX_SPEED, WALK_SPEED};
+use crate::scene::Scene;
+use crate::view::{FLAG_ATTACKING, FLAG_DEAD, Kind};
+
+/// The game that comes with the world.
+pub enum DefaultGame {}
+
+/// What the operator sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Creatures per square kilometre; at most [`MAX_NPCS`] on a shard.
+    pub npcs_per_square_km: u32,
+    /// Gold of a new character, at most [`MAX_GOLD`].
+    pub starting_gold: u64,
+    /// Items of a new character, at most [`MAX_ITEMS`].
+    pub starting_items: u8,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { npcs_per_square_km: 50, starting_gold: 100, starting_items: 2 }
+    }
+}
+
+/// How to attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AttackKind {
+    /// A blow at arm's length.
+    Melee,
+    /// A shot.
+    Ranged,
+}
+
+/// What players ask for. Entities are named by the ids that snapshots show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Attack an entity.
+    Attack {
+        /// How.
+        kind: AttackKind,
+        /// Whom.
+        target: EntityId,
+    },
+    /// Pick up what lies on the ground.
+    PickUp {
+        /// What.
+        loot: EntityId,
+    },
+    /// Give gold and items away.
+    Give {
+        /// To whom.
+        to: EntityId,
+        /// What.
+        goods: Goods,
+    },
+    /// Offer an exchange.
+    Offer {
+        /// To whom.
+        to: EntityId,
+        /// What the player gives.
+        give: Goods,
+        /// What it wants for it.
+        want: Goods,
+    },
+    /// Accept an offer made to the player.
+    Accept {
+        /// Which.
+        offer: EntityId,
+    },
+    /// Decline an offer made to the player, or take back its own.
+    Decline {
+        /// Which.
+        offer: EntityId,
+    },
+    /// Come back to life.
+    Respawn,
+}
+
+/// What an entity does to one of another shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// It hits it.
+    Hit {
+        /// Who hits.
+        attacker: EntityId,
+        /// How.
+        kind: AttackKind,
+    },
+}
+
+/// What players are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// Somebody was hit.
+    Hit {
+        /// By whom.
+        attacker: EntityId,
+        /// Who.
+        target: EntityId,
+        /// How.
+        kind: AttackKind,
+        /// Hit points lost.
+        damage: u8,
+    },
+    /// Somebody died.
+    Died {
+        /// Who.
+        entity: EntityId,
+        /// By whom.
+        by: EntityId,
+    },
+    /// Somebody came back to life.
+    Respawned {
+        /// Who.
+        entity: EntityId,
+    },
+    /// The player got a gift, or the other side of an exchange.
+    Received {
+        /// From whom.
+        from: EntityId,
+        /// What.
+        goods: Goods,
+    },
+    /// An offer was made by or to the player.
+    Offered {
+        /// The offer's id.
+        offer: EntityId,
+        /// Who makes it.
+        from: EntityId,
+        /// To whom.
+        to: EntityId,
+        /// What the maker gives.
+        give: Goods,
+        /// What the maker wants.
+        want: Goods,
+    },
+    /// An offer by or to the player is over: accepted, declined, taken back or expired.
+    OfferClosed {
+        /// The offer's id.
+        offer: EntityId,
+    },
+}
+
+/// The record of a durable command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry {
+    /// A gift.
+    Gave {
+        /// Who gave.
+        from: PlayerId,
+        /// Who got.
+        to: PlayerId,
+        /// What.
+        goods: Goods,
+    },
+    /// An exchange.
+    Exchanged {
+        /// The offer.
+        offer: EntityId,
+        /// Who made it.
+        from: PlayerId,
+        /// Who accepted it.
+        to: PlayerId,
+        /// What the maker gave.
+        give: Goods,
+        /// What the maker got.
+        want: Goods,
+    },
+    /// Loot was picked up.
+    PickedUp {
+        /// By whom.
+        player: PlayerId,
+        /// The loot.
+        loot: EntityId,
+        /// Gold in it.
+        gold: u64,
+        /// Items in it.
+        items: Vec<Item>,
+    },
+}
+
+/// An entity without a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Thing {
+    /// A creature.
+    Npc(Npc),
+    /// Gold and items on the ground.
+    Loot(Loot),
+}
+
+/// A creature that wanders about its home. It owns nothing: its loot is made when it dies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Npc {
+    /// Hit points, 1 to 100.
+    pub hit_points: u8,
+    /// Where it belongs.
+    pub home: darkages_topology::Position,
+    /// Whether it walks.
+    pub walking: bool,
+    /// Until when it walks or rests.
+    pub until: Tick,
+}
+
+/// Gold and items on the ground.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loot {
+    /// Pieces of gold.
+    pub gold: u64,
+    /// Items.
+    pub items: Vec<Item>,
+    /// When it is gone.
+    pub until: Tick,
+}
+
+/// What the default game keeps once per shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Open offers, oldest first.
+    pub offers: Vec<Offer>,
+    /// Gold that this shard brought into the world.
+    pub gold_created: u64,
+    /// Gold that this shard took out of the world.
+    pub gold_destroyed: u64,
+    /// Items that this shard brought into the world.
+    pub items_created: u64,
+    /// Items that this shard took out of the world.
+    pub items_destroyed: u64,
+    /// The first tick, from which the wait for the first creatures counts.
+    pub first_tick: Option<Tick>,
+}
+
+impl Game for DefaultGame {
+    type Rules = Rules;
+    type Character = Character;
+    type Thing = Thing;
+    type Shard = Shard;
+    type Command = Command;
+    type Action = Action;
+    type Event = Happening;
+    type Entry = Entry;
+
+    fn new_character(scene: &mut Scene<Self>) -> Option<Character> {
+        let gold = scene.rules().starting_gold.min(MAX_GOLD);
+        let count = usize::from(scene.rules().starting_items).min(MAX_ITEMS);
+        let mut items = Vec::with_capacity(count);
+        for kind in 0..count {
+            items.push(Item { id: ItemId(scene.mint()?), kind: kind as u16 });
+        }
+        scene.shard.gold_created += gold;
+        scene.shard.items_created += count as u64;
+        Some(Character {
+            hit_points: FULL_HIT_POINTS as u8,
+            gold,
+            items,
+            melee_ready: Tick::default(),
+            ranged_ready: Tick::default(),
+            attacked: Tick::default(),
+            dead_since: None,
+            version: 0,
+        })
+    }
+
+    fn is_durable(command: &Command) -> bool {
+        match command {
+            Command::PickUp { .. }
+            | Command::Give { .. }
+            | Command::Offer { .. }
+            | Command::Accept { .. }
+            | Command::Decline { .. } => true,
+            Command::Attack { .. } | Command::Respawn => false,
+        }
+    }
+
+    fn speed(_rules: &Rules, character: &Character, input: InputValue) -> i32 {
+        match (character.is_dead(), input.sprinting) {
+            (true, _) => 0,
+            (false, false) => WALK_SPEED,
+            (false, true) => MAX_SPEED,
+        }
+    }
+
+    fn command(scene: &mut Scene<Self>, actor: usize, _request: RequestId, command: &Command) -> Verdict<Entry> {
+        match command {
+            Command::Attack { kind, target } => combat::attack(scene, actor, *kind, *target),
+            Command::PickUp { loot } => trade::pick_up(scene, actor, *loot),
+            Command::Give { to, goods } => trade::give(scene, actor, *to, goods),
+            Command::Offer { to, give, want } => trade::offer(scene, actor, *to, give, want),
+            Command::Accept { offer } => trade::accept(scene, actor, *offer),
+            Command::Decline { offer } => trade::decline(scene, actor, *offer),
+            Command::Respawn => combat::respawn_on_demand(scene, actor),
+        }
+    }
+
+    fn suffer(scene: &mut Scene<Self>, target: Subject, action: &Action) {
+        let Action::Hit { attacker, kind } = action;
+        combat::wound(scene, target, *attacker, *kind);
+    }
+
+    fn tick(scene: &mut Scene<Self>) {
+        combat::respawn_the_dead(scene);
+        trade::expire_offers(scene);
+        creatures::live(scene);
+    }
+
+    fn character_look(scene: &Scene<Self>, character: &Character) -> Look {
+        let mut flags = 0;
+        if character.is_dead() {
+            flags |= FLAG_DEAD;
+        }
+        if character.attacked != Tick::default() && scene.tick().since(character.attacked) < ATTACK_FLAG_TICKS {
+            flags |= FLAG_ATTACKING;
+        }
+        Look { kind: Kind::Player, hit_points: character.hit_points, flags }
+    }
+
+    fn thing_look(_scene: &Scene<Self>, thing: &Thing) -> Look {
+        match thing {
+            Thing::Npc(npc) => Look { kind: Kind::Npc, hit_points: npc.hit_points, flags: 0 },
+            Thing::Loot(_) => Look { kind: Kind::Loot, hit_points: 0, flags: 0 },
+        }
+    }
+}

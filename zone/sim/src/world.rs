@@ -1,0 +1,450 @@
+//! One shard's world as its zone sees it: players come and go, inputs and commands flow in, a tick flows out as events and
+//! views.
+//!
+//! Deterministic: the same configuration and the same calls give the same state, on every machine, whether or not the world
+//! was saved and loaded in between ([`World::state_hash`] shows it). The zone supplies all that is not: which tick it is and
+//! what arrived before it.
+
+use darkages_topology::{EntityId, InputSeq, PlayerId, Position, Rect, ShardEpoch, ShardId, Tick};
+use rand_pcg::Pcg32;
+use rand_pcg::rand_core::SeedableRng;
+
+use crate::codec::{self, CodecError};
+use crate::event::{Deferral, Event, Outcome, RequestId};
+use crate::game::{Game, Subject, Verdict};
+use crate::ghost::{GHOST_LIFETIME_TICKS, Ghost, GhostState, MAX_GHOSTS, Shown};
+use crate::input::{InputRefused, InputValue, MAX_CREDITS, MAX_INPUTS_PER_TICK};
+use crate::mint::{Mint, MintError};
+use crate::motion::{Body, SpeedClass};
+use crate::scene::{Index, Players, Scene, Things};
+use crate::state::{Applied, InsertError, PlayerState, SeenActions, Settled, ThingState};
+use crate::view::EntityView;
+
+/// Commands of one player that wait for the next tick, at most.
+pub const MAX_WAITING_COMMANDS: u8 = 16;
+
+/// Ticks without an input after which a player is shown as standing: a fifth of a second, longer than most gaps between
+/// datagrams.
+pub const STANDING_AFTER_TICKS: u8 = 12;
+
+/// What makes a world.
+#[derive(Clone, Debug)]
+pub struct WorldConfig<R> {
+    /// The whole world's bounds, which nobody leaves.
+    pub bounds: Rect,
+    /// The shard's own ground.
+    pub ground: Rect,
+    /// The shard.
+    pub shard: ShardId,
+    /// Its incarnation, so that no id is ever made twice.
+    pub epoch: ShardEpoch,
+    /// Where all randomness comes from.
+    pub seed: u64,
+    /// The game's numbers.
+    pub rules: R,
+}
+
+/// Why a command was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandRefused {
+    /// The player is not on this shard.
+    #[error("the player is not on this shard")]
+    NotHere,
+    /// [`MAX_WAITING_COMMANDS`] wait already.
+    #[error("too many commands wait")]
+    Full,
+}
+
+impl CommandRefused {
+    /// The reason code.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotHere => "not_here",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// A command that waits for the next tick.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Waiting<C> {
+    pub(crate) player: PlayerId,
+    pub(crate) request: RequestId,
+    pub(crate) command: C,
+}
+
+/// One shard's world.
+pub struct World<G: Game> {
+    pub(crate) scene: Scene<G>,
+    pub(crate) commands: Vec<Waiting<G::Command>>,
+    /// The other half of `commands`, so that a tick can walk one while the zone's next calls fill the other.
+    spare: Vec<Waiting<G::Command>>,
+    events: Vec<Event<G>>,
+    views: Vec<EntityView>,
+}
+
+impl<G: Game> World<G> {
+    /// An empty world.
+    ///
+    /// # Errors
+    /// When this incarnation of the shard can make no ids.
+    pub fn new(config: WorldConfig<G::Rules>) -> Result<Self, MintError> {
+        let WorldConfig { bounds, ground, shard, epoch, seed, rules } = config;
+        // Two shards of one seed must not roll the same dice.
+        let stream = u64::from(shard.0) << 32 ^ epoch.0;
+        let scene = Scene {
+            shard: G::Shard::default(),
+            tick: Tick::default(),
+            bounds,
+            ground,
+            rules,
+            epoch,
+            rng: Pcg32::seed_from_u64(seed ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            mint: Mint::new(shard, epoch)?,
+            next_action: 0,
+            players: Players::new(),
+            things: Things::new(),
+            ghosts: Vec::new(),
+            index: Index::default(),
+            by_player: Index::default(),
+            outbox: Vec::new(),
+        };
+        Ok(Self { scene, commands: Vec::new(), spare: Vec::new(), events: Vec::new(), views: Vec::new() })
+    }
+
+    /// The state as the game sees it, to be read.
+    #[must_use]
+    pub const fn scene(&self) -> &Scene<G> {
+        &self.scene
+    }
+
+    /// The newest tick that was simulated.
+    #[must_use]
+    pub const fn tick(&self) -> Tick {
+        self.scene.tick
+    }
+
+    /// Gives the shard other ground. Nobody moves; the zone hands over who stands outside.
+    pub fn set_ground(&mut self, ground: Rect) {
+        self.scene.ground = ground;
+    }
+
+    /// The state of a player who joins for the first time at the place nearest to `position`, not yet inserted: the zone
+    /// inserts it once its record is in the store. `None` when this incarnation has no more ids.
+    pub fn new_player(&mut self, player: PlayerId, position: Position) -> Option<PlayerState<G::Character>> {
+        let entity = self.scene.mint()?;
+        let character = G::new_character(&mut self.scene)?;
+        Some(PlayerState {
+            player,
+            entity,
+            body: Body::at(crate::motion::clamp(position, &self.scene.bounds)),
+            silent: 0,
+            last_input: InputSeq::default(),
+            pending: Vec::new(),
+            credits: MAX_CREDITS,
+            settled: Settled::default(),
+            seen: SeenActions::default(),
+            character,
+        })
+    }
+
+    /// Takes a player in. A ghost of it makes way.
+    ///
+    /// # Errors
+    /// When it is here already, the shard is full or the state is not one that a zone writes.
+    pub fn insert_player(&mut self, state: PlayerState<G::Character>) -> Result<(), InsertError> {
+        self.scene.insert_player(state).map(|_| ())
+    }
+
+    /// Gives a player up. Its waiting commands come back deferred with the next tick.
+    pub fn remove_player(&mut self, player: PlayerId) -> Option<PlayerState<G::Character>> {
+        let at = self.scene.find_player(player)?;
+        Some(self.scene.remove_player(at))
+    }
+
+    /// A copy of all of a player.
+    #[must_use]
+    pub fn capture(&self, player: PlayerId) -> Option<PlayerState<G::Character>> {
+        self.scene.find_player(player).map(|at| self.scene.capture_player(at))
+    }
+
+    /// The players on this shard. The order is that of the first views.
+    #[must_use]
+    pub fn players(&self) -> &[PlayerId] {
+        &self.scene.players.ids
+    }
+
+    /// Whether the player is on this shard.
+    #[must_use]
+    pub fn has_player(&self, player: PlayerId) -> bool {
+        self.scene.find_player(player).is_some()
+    }
+
+    /// What the game keeps of a player.
+    #[must_use]
+    pub fn character(&self, player: PlayerId) -> Option<&G::Character> {
+        self.scene.find_player(player).map(|at| self.scene.character(at))
+    }
+
+    /// A player's entity.
+    #[must_use]
+    pub fn entity_of(&self, player: PlayerId) -> Option<EntityId> {
+        self.scene.find_player(player).map(|at| self.scene.player_entity(at))
+    }
+
+    /// A player's place.
+    #[must_use]
+    pub fn position_of(&self, player: PlayerId) -> Option<Position> {
+        self.scene.find_player(player).map(|at| self.scene.position(Subject::Player(at)))
+    }
+
+    /// The newest input of a player that was applied.
+    #[must_use]
+    pub fn last_input(&self, player: PlayerId) -> Option<InputSeq> {
+        self.scene.find_player(player).map(|at| self.scene.players.inputs[at].last_applied())
+    }
+
+    /// The entities without a client on this shard and where they stand.
+    pub fn things(&self) -> impl Iterator<Item = (EntityId, Position)> + '_ {
+        let things = &self.scene.things;
+        things.entities.iter().zip(&things.bodies).map(|(entity, body)| (*entity, body.position))
+    }
+
+    /// Takes in an entity without a client. A ghost of it makes way.
+    ///
+    /// # Errors
+    /// When it is here already, the shard is full or the state is not one that a zone writes.
+    pub fn insert_thing(&mut self, state: ThingState<G::Thing>) -> Result<(), InsertError> {
+        self.scene.insert_thing(state).map(|_| ())
+    }
+
+    /// A copy of all of an entity without a client.
+    #[must_use]
+    pub fn capture_thing(&self, entity: EntityId) -> Option<ThingState<G::Thing>> {
+        match self.scene.find(entity)? {
+            Subject::Thing(at) => Some(self.scene.capture_thing(at)),
+            Subject::Player(_) | Subject::Ghost(_) => None,
+        }
+    }
+
+    /// Gives up an entity without a client.
+    pub fn remove_thing(&mut self, entity: EntityId) -> Option<ThingState<G::Thing>> {
+        match self.scene.find(entity)? {
+            Subject::Thing(at) => Some(self.scene.remove_thing(at)),
+            Subject::Player(_) | Subject::Ghost(_) => None,
+        }
+    }
+
+    /// Queues a player's input for the next ticks. Inputs are taken in order only: `seq` has to be the number after the
+    /// newest that was queued.
+    ///
+    /// # Errors
+    /// When it is not the next or the queue is full; nothing is lost then, because a client repeats what was not applied.
+    pub fn queue_input(&mut self, player: PlayerId, seq: InputSeq, value: InputValue) -> Result<(), InputRefused> {
+        let at = self.scene.find_player(player).ok_or(InputRefused::NotHere)?;
+        self.scene.players.inputs[at].push(seq, value)
+    }
+
+    /// Queues a player's command for the next tick, which answers it with exactly one event.
+    ///
+    /// # Errors
+    /// When the player is not here or has too many commands waiting.
+    pub fn queue_command(
+        &mut self,
+        player: PlayerId,
+        request: RequestId,
+        command: G::Command,
+    ) -> Result<(), CommandRefused> {
+        let at = self.scene.find_player(player).ok_or(CommandRefused::NotHere)?;
+        let waiting = &mut self.scene.players.waiting[at];
+        if *waiting >= MAX_WAITING_COMMANDS {
+            return Err(CommandRefused::Full);
+        }
+        *waiting += 1;
+        self.commands.push(Waiting { player, request, command });
+        Ok(())
+    }
+
+    /// Starts no durable action with the player from now on (or again, with `false`): it is between COMMIT and RELEASE.
+    pub fn freeze(&mut self, player: PlayerId, frozen: bool) {
+        if let Some(at) = self.scene.find_player(player) {
+            self.scene.players.frozen[at] = frozen;
+        }
+    }
+
+    /// Applies at once what an entity of another shard did to one of this shard, unless it was applied before. The id is
+    /// remembered with the target, so that it holds across the target's handoffs.
+    ///
+    /// # Errors
+    /// When the bytes are no action of this game.
+    pub fn apply_remote(
+        &mut self,
+        id: crate::state::ActionId,
+        target: EntityId,
+        sent: Tick,
+        action: &[u8],
+    ) -> Result<Applied, CodecError> {
+        let action = codec::decode::<G::Action>(action)?;
+        let scene = &mut self.scene;
+        let (subject, seen) = match scene.find(target) {
+            Some(Subject::Player(at)) => (Subject::Player(at), &mut scene.players.seen[at]),
+            Some(Subject::Thing(at)) => (Subject::Thing(at), &mut scene.things.seen[at]),
+            Some(Subject::Ghost(_)) | None => return Ok(Applied::NotHere),
+        };
+        let applied = seen.note(id, sent, scene.tick);
+        if applied == Applied::Done {
+            G::suffer(scene, subject, &action);
+        }
+        Ok(applied)
+    }
+
+    /// Shows a ghost, or shows it as it is now.
+    pub fn upsert_ghost(&mut self, state: GhostState) -> Shown {
+        let scene = &mut self.scene;
+        let ghost = Ghost { state, shown: scene.tick };
+        match scene.find(state.entity()) {
+            Some(Subject::Player(_) | Subject::Thing(_)) => Shown::Owned,
+            Some(Subject::Ghost(at)) if scene.ghosts[at].state.tick > state.tick => Shown::Older,
+            Some(Subject::Ghost(at)) => {
+                scene.ghosts[at] = ghost;
+                Shown::Done
+            }
+            None if scene.ghosts.len() >= MAX_GHOSTS => Shown::Full,
+            None => {
+                scene.index.insert(state.entity(), Subject::Ghost(scene.ghosts.len()));
+                scene.ghosts.push(ghost);
+                Shown::Done
+            }
+        }
+    }
+
+    /// Shows a ghost no more.
+    pub fn remove_ghost(&mut self, entity: EntityId) {
+        if let Some(Subject::Ghost(at)) = self.scene.find(entity) {
+            self.scene.remove_ghost(at);
+        }
+    }
+
+    /// The ghosts that are shown.
+    pub fn ghosts(&self) -> impl Iterator<Item = &GhostState> + '_ {
+        self.scene.ghosts.iter().map(|ghost| &ghost.state)
+    }
+
+    /// Simulates one tick and tells what happened, including what happened between this tick and the one before. Ticks that
+    /// the zone skipped count for credits only. A tick that is not later than the newest is taken as the one after it, so that
+    /// time never goes back.
+    pub fn step(&mut self, tick: Tick) -> &[Event<G>] {
+        let next = tick.max(self.scene.tick.plus(1));
+        let elapsed = next.since(self.scene.tick);
+        self.scene.tick = next;
+        self.expire_ghosts();
+        self.apply_inputs(elapsed);
+        self.run_commands();
+        G::tick(&mut self.scene);
+        self.refresh_views();
+        self.events.clear();
+        std::mem::swap(&mut self.events, &mut self.scene.outbox);
+        &self.events
+    }
+
+    /// Every entity that can be seen from this shard, as of the newest tick: players first, in the order of
+    /// [`World::players`] then, other own entities next, ghosts last.
+    #[must_use]
+    pub fn views(&self) -> &[EntityView] {
+        &self.views
+    }
+
+    fn expire_ghosts(&mut self) {
+        let scene = &mut self.scene;
+        for at in (0..scene.ghosts.len()).rev() {
+            if scene.tick.since(scene.ghosts[at].shown) > GHOST_LIFETIME_TICKS {
+                scene.remove_ghost(at);
+            }
+        }
+    }
+
+    fn apply_inputs(&mut self, elapsed: u64) {
+        let Scene { players, rules, bounds, .. } = &mut self.scene;
+        let Players { bodies, inputs, silent, characters, .. } = players;
+        for (((body, queue), silent), character) in bodies.iter_mut().zip(inputs).zip(silent).zip(characters.iter()) {
+            queue.accrue(elapsed);
+            *silent = silent.saturating_add(1);
+            for _ in 0..MAX_INPUTS_PER_TICK {
+                let Some(value) = queue.pop() else { break };
+                *silent = 0;
+                body.heading = value.heading;
+                let speed = if value.moving { G::speed(rules, character, value) } else { 0 };
+                body.speed = match (speed > 0, value.sprinting) {
+                    (false, _) => SpeedClass::Standing,
+                    (true, false) => SpeedClass::Walking,
+                    (true, true) => SpeedClass::Sprinting,
+                };
+                body.advance(speed, bounds);
+            }
+            if *silent >= STANDING_AFTER_TICKS {
+                body.speed = SpeedClass::Standing;
+            }
+        }
+    }
+
+    fn run_commands(&mut self) {
+        std::mem::swap(&mut self.commands, &mut self.spare);
+        let mut commands = std::mem::take(&mut self.spare);
+        for waiting in commands.drain(..) {
+            let event = self.run_command(waiting);
+            self.scene.outbox.push(event);
+        }
+        self.spare = commands;
+    }
+
+    fn run_command(&mut self, waiting: Waiting<G::Command>) -> Event<G> {
+        let Waiting { player, request, command } = waiting;
+        let scene = &mut self.scene;
+        let durable = G::is_durable(&command);
+        let Some(at) = scene.find_player(player) else {
+            return Event::Deferred { player, request, command, why: Deferral::HandingOver };
+        };
+        scene.players.waiting[at] = scene.players.waiting[at].saturating_sub(1);
+        if durable {
+            if let Some(outcome) = scene.players.settled[at].outcome(request) {
+                return Event::Repeated { player, request, outcome };
+            }
+            if scene.is_frozen(at) {
+                return Event::Deferred { player, request, command, why: Deferral::HandingOver };
+            }
+        }
+        match G::command(scene, at, request, &command) {
+            Verdict::Answer(outcome) => Event::Answer { player, request, outcome },
+            Verdict::Commit { with, entry } => {
+                let outcome = Outcome::Done;
+                scene.players.settled[at].note(request, outcome);
+                // An entry that is longer than a state is still better committed without its record than not at all.
+                let entry = codec::encode(&entry).unwrap_or_default();
+                Event::Transaction { player, request, outcome, with, entry }
+            }
+            Verdict::NeedsSameShard(other) => {
+                let why = match scene.find(other) {
+                    Some(Subject::Ghost(ghost)) => {
+                        Deferral::NeedsSameShard { other, shard: scene.ghost(ghost).from_shard }
+                    }
+                    Some(_) | None => {
+                        return Event::Answer { player, request, outcome: Outcome::UnknownTarget };
+                    }
+                };
+                Event::Deferred { player, request, command, why }
+            }
+            Verdict::PartyHandingOver(other) => {
+                Event::Deferred { player, request, command, why: Deferral::PartyHandingOver { other } }
+            }
+        }
+    }
+
+    pub(crate) fn refresh_views(&mut self) {
+        let scene = &self.scene;
+        self.views.clear();
+        self.views.extend((0..scene.player_count()).map(|at| scene.view(Subject::Player(at))));
+        self.views.extend((0..scene.thing_count()).map(|at| scene.view(Subject::Thing(at))));
+        self.views.extend(scene.ghosts.iter().map(|ghost| ghost.state.view));
+    }
+}
