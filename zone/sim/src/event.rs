@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::game::Game;
 use crate::state::ActionId;
 
-/// A client's number of a command, unique among that player's commands.
+/// A client's number of a command, unique among all commands that this player ever sends: a client that joins anew goes on
+/// from a higher number, because a durable command under a number that was answered before is answered again and not done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(pub u64);

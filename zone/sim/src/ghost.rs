@@ -9,9 +9,10 @@ use crate::view::EntityView;
 /// Ghosts of one shard, at most.
 pub const MAX_GHOSTS: usize = 8_192;
 
-/// Ticks after which a ghost that its owner no longer shows is gone: 1 s. Shorter than a lease, so that a dead zone's
-/// players do not stand about as ghosts until they are back.
-pub const GHOST_LIFETIME_TICKS: u64 = 60;
+/// Simulated ticks after which a ghost that its owner no longer shows is gone: 1 s. Shorter than a lease, so that a dead
+/// zone's players do not stand about as ghosts until they are back. Ticks that this zone skipped do not count: what it missed
+/// while it stood still, its neighbours did show.
+pub const GHOST_LIFETIME_TICKS: u8 = 60;
 
 /// A ghost as its owner shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +67,9 @@ impl Shown {
     }
 }
 
-/// A ghost and this shard's tick when it was last shown.
+/// A ghost and the ticks that this shard has simulated since its owner last showed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ghost {
     pub(crate) state: GhostState,
-    pub(crate) shown: Tick,
+    pub(crate) age: u8,
 }

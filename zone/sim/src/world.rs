@@ -80,8 +80,8 @@ pub struct World<G: Game> {
     pub(crate) commands: Vec<Waiting<G::Command>>,
     /// The other half of `commands`, so that a tick can walk one while the zone's next calls fill the other.
     spare: Vec<Waiting<G::Command>>,
-    events: Vec<Event<G>>,
     views: Vec<EntityView>,
+    own_views: usize,
 }
 
 impl<G: Game> World<G> {
@@ -110,7 +110,7 @@ impl<G: Game> World<G> {
             by_player: Index::default(),
             outbox: Vec::new(),
         };
-        Ok(Self { scene, commands: Vec::new(), spare: Vec::new(), events: Vec::new(), views: Vec::new() })
+        Ok(Self { scene, commands: Vec::new(), spare: Vec::new(), views: Vec::new(), own_views: 0 })
     }
 
     /// The state as the game sees it, to be read.
@@ -302,7 +302,7 @@ impl<G: Game> World<G> {
     /// Shows a ghost, or shows it as it is now.
     pub fn upsert_ghost(&mut self, state: GhostState) -> Shown {
         let scene = &mut self.scene;
-        let ghost = Ghost { state, shown: scene.tick };
+        let ghost = Ghost { state, age: 0 };
         match scene.find(state.entity()) {
             Some(Subject::Player(_) | Subject::Thing(_)) => Shown::Owned,
             Some(Subject::Ghost(at)) if scene.ghosts[at].state.tick > state.tick => Shown::Older,
@@ -331,10 +331,10 @@ impl<G: Game> World<G> {
         self.scene.ghosts.iter().map(|ghost| &ghost.state)
     }
 
-    /// Simulates one tick and tells what happened, including what happened between this tick and the one before. Ticks that
-    /// the zone skipped count for credits only. A tick that is not later than the newest is taken as the one after it, so that
-    /// time never goes back.
-    pub fn step(&mut self, tick: Tick) -> &[Event<G>] {
+    /// Simulates one tick and puts what happened into `events`, in place of what was there, including what happened between
+    /// this tick and the one before. Ticks that the zone skipped count for credits only. A tick that is not later than the
+    /// newest is taken as the one after it, so that time never goes back.
+    pub fn step(&mut self, tick: Tick, events: &mut Vec<Event<G>>) {
         let next = tick.max(self.scene.tick.plus(1));
         let elapsed = next.since(self.scene.tick);
         self.scene.tick = next;
@@ -343,22 +343,28 @@ impl<G: Game> World<G> {
         self.run_commands();
         G::tick(&mut self.scene);
         self.refresh_views();
-        self.events.clear();
-        std::mem::swap(&mut self.events, &mut self.scene.outbox);
-        &self.events
+        events.clear();
+        std::mem::swap(events, &mut self.scene.outbox);
     }
 
-    /// Every entity that can be seen from this shard, as of the newest tick: players first, in the order of
-    /// [`World::players`] then, other own entities next, ghosts last.
+    /// Every entity that can be seen from this shard, as of the newest tick: the players first, in the order that
+    /// [`World::players`] had then, the other own entities next, the ghosts last.
     #[must_use]
     pub fn views(&self) -> &[EntityView] {
         &self.views
     }
 
+    /// The views of the own entities only: what neighbours are shown.
+    #[must_use]
+    pub fn own_views(&self) -> &[EntityView] {
+        &self.views[..self.own_views]
+    }
+
     fn expire_ghosts(&mut self) {
         let scene = &mut self.scene;
         for at in (0..scene.ghosts.len()).rev() {
-            if scene.tick.since(scene.ghosts[at].shown) > GHOST_LIFETIME_TICKS {
+            scene.ghosts[at].age += 1;
+            if scene.ghosts[at].age > GHOST_LIFETIME_TICKS {
                 scene.remove_ghost(at);
             }
         }
@@ -445,6 +451,7 @@ impl<G: Game> World<G> {
         self.views.clear();
         self.views.extend((0..scene.player_count()).map(|at| scene.view(Subject::Player(at))));
         self.views.extend((0..scene.thing_count()).map(|at| scene.view(Subject::Thing(at))));
+        self.own_views = self.views.len();
         self.views.extend(scene.ghosts.iter().map(|ghost| ghost.state.view));
     }
 }

@@ -35,7 +35,7 @@ fn a_walker_moves_exactly_six_metres_a_second() {
     for second in 1..=10 {
         for tick in (second - 1) * 60 + 1..=second * 60 {
             world.queue_input(player, InputSeq(tick), EAST).expect("the input is the next");
-            world.step(Tick(tick.into()));
+            world.step(Tick(tick.into()), &mut Vec::new());
         }
         let walked = world.position_of(player).expect("the player is here");
         assert_eq!(walked, Position::from_metres(6 * second as i32, 0));
@@ -47,13 +47,13 @@ fn a_burst_after_a_gap_is_applied_in_full() {
     let mut world = world();
     let player = join(&mut world, 1, Position::from_metres(0, 0));
     for tick in 1..=60 {
-        world.step(Tick(tick));
+        world.step(Tick(tick), &mut Vec::new());
     }
     for seq in 1..=60 {
         world.queue_input(player, InputSeq(seq), EAST).expect("the queue has room");
     }
     for tick in 61..=75 {
-        world.step(Tick(tick));
+        world.step(Tick(tick), &mut Vec::new());
     }
     assert_eq!(world.last_input(player), Some(InputSeq(60)));
     assert_eq!(world.position_of(player), Some(Position::from_metres(6, 0)));
@@ -83,7 +83,7 @@ fn nobody_outruns_the_credits() {
         while world.queue_input(player, InputSeq(seq + 1), EAST).is_ok() {
             seq += 1;
         }
-        world.step(Tick(tick));
+        world.step(Tick(tick), &mut Vec::new());
         let steps = i64::from(world.last_input(player).expect("the player is here").0);
         assert!(steps <= tick as i64 + i64::from(MAX_CREDITS));
     }
