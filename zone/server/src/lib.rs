@@ -1,1 +1,3 @@
 //! The zone server: tick loop, interest, replication and handoff.
+
+pub mod handoff;
