@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod exit;
+mod plan;
 mod version;
 
 use std::process::ExitCode;
@@ -19,6 +21,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Plan(plan::Args),
     Version(version::Args),
 }
 
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::of_usage(&error),
     };
     exit::of_run(match command {
+        Command::Plan(args) => plan::run(args),
         Command::Version(args) => version::run(args),
     })
 }
