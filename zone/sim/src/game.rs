@@ -71,7 +71,14 @@ pub trait Game: Sized + 'static {
     /// The character of a player who joins for the first time, or `None` when the shard has no more ids.
     fn new_character(scene: &mut Scene<Self>) -> Option<Self::Character>;
 
-    /// Whether a command may end in [`Verdict::Commit`]. Such commands wait while their player is handed over.
+    /// Whether these are numbers that the rules can lead to. What is not, from a broken store or neighbour, is not taken in.
+    fn is_sound(character: &Self::Character) -> bool;
+
+    /// The same for an entity without a client.
+    fn is_sound_thing(thing: &Self::Thing) -> bool;
+
+    /// Whether a command belongs to something durable: it may end in [`Verdict::Commit`], or prepares what does. Such commands
+    /// wait while their player is handed over.
     fn is_durable(command: &Self::Command) -> bool;
 
     /// Speed of a player who wants to move, in units of 1/64 m a second, 0 when it cannot.

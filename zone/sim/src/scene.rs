@@ -249,7 +249,7 @@ impl<G: Game> Scene<G> {
     }
 
     pub(crate) fn insert_thing(&mut self, state: ThingState<G::Thing>) -> Result<usize, InsertError> {
-        if !state.body.is_sound(&self.bounds) {
+        if !state.is_sound(&self.bounds) || !G::is_sound_thing(&state.thing) {
             return Err(InsertError::Unsound);
         }
         self.make_room(state.entity, self.things.entities.len() < MAX_THINGS)?;
@@ -264,7 +264,7 @@ impl<G: Game> Scene<G> {
     }
 
     pub(crate) fn insert_player(&mut self, state: PlayerState<G::Character>) -> Result<usize, InsertError> {
-        if !state.is_sound(&self.bounds) {
+        if !state.is_sound(&self.bounds) || !G::is_sound(&state.character) {
             return Err(InsertError::Unsound);
         }
         if self.by_player.contains_key(&state.player) {

@@ -203,6 +203,13 @@ pub struct ThingState<T> {
     pub thing: T,
 }
 
+impl<T> ThingState<T> {
+    /// Whether a zone could have written this state.
+    pub(crate) fn is_sound(&self, bounds: &Rect) -> bool {
+        self.body.is_sound(bounds) && self.seen.0.len() <= MAX_SEEN_ACTIONS
+    }
+}
+
 impl<T: Serialize + DeserializeOwned> ThingState<T> {
     /// The bytes of this state, for handoffs.
     ///

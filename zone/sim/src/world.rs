@@ -363,7 +363,7 @@ impl<G: Game> World<G> {
     fn expire_ghosts(&mut self) {
         let scene = &mut self.scene;
         for at in (0..scene.ghosts.len()).rev() {
-            scene.ghosts[at].age += 1;
+            scene.ghosts[at].age = scene.ghosts[at].age.saturating_add(1);
             if scene.ghosts[at].age > GHOST_LIFETIME_TICKS {
                 scene.remove_ghost(at);
             }

@@ -287,6 +287,22 @@ impl Game for DefaultGame {
         })
     }
 
+    fn is_sound(character: &Character) -> bool {
+        let Character { hit_points, gold, items, dead_since, .. } = character;
+        let is_dead = dead_since.is_some();
+        *hit_points <= FULL_HIT_POINTS as u8
+            && is_dead == (*hit_points == 0)
+            && *gold <= MAX_GOLD
+            && items.len() <= MAX_ITEMS
+    }
+
+    fn is_sound_thing(thing: &Thing) -> bool {
+        match thing {
+            Thing::Npc(npc) => (1..=FULL_HIT_POINTS as u8).contains(&npc.hit_points),
+            Thing::Loot(loot) => loot.gold <= MAX_GOLD && loot.items.len() <= MAX_ITEMS,
+        }
+    }
+
     fn is_durable(command: &Command) -> bool {
         match command {
             Command::PickUp { .. }
