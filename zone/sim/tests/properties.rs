@@ -296,8 +296,8 @@ impl Shards {
             let ticks = self.tick - tick + u64::from(MAX_CREDITS);
             let steps = u64::from(state.last_input.0 - input).min(ticks);
             assert!(u64::from(state.last_input.0 - input) <= ticks, "more inputs than credits");
-            // Each axis may carry less than one unit over from the step before.
-            let reach = steps as i64 * i64::from(MAX_SPEED) / 60 + 2;
+            // Each axis may carry less than one unit over from the step before: less than two on the way.
+            let reach = (steps as i64 * i64::from(MAX_SPEED)).div_euclid(60) + 1 + 2;
             assert!(state.position().distance_squared(position) <= reach * reach, "faster than the world allows");
         }
     }
