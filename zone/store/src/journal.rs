@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use darkages_topology::{OwnerEpoch, PlayerId, ShardEpoch, Tick};
+use darkages_topology::{OwnerEpoch, PlayerId, ShardEpoch, ShardId, Tick};
 
 use crate::owner::{OwnerRecord, PlayerData};
 
@@ -76,12 +76,14 @@ pub struct Transaction {
 pub enum Committed {
     /// It is durable. The version of each player's state is one higher now.
     Done {
-        /// Where the log has it.
+        /// Where the log of the writer's shard has it.
         seq: LogSeq,
     },
     /// The same request was committed before; nothing was changed now.
     Repeated {
-        /// Where the log has it.
+        /// The shard whose log has it.
+        shard: ShardId,
+        /// Where that log has it.
         seq: LogSeq,
         /// The answer of the first time.
         answer: Vec<u8>,

@@ -1,0 +1,317 @@
+//! Bytes of stored records, the same in every driver that keeps bytes.
+//!
+//! Little-endian, one version byte first, every byte accounted for. What flows in from a file or a server is never trusted:
+//! a record that is cut, too long or of an unknown version is an error, not a panic. A field is added by a new version that
+//! still reads the old ones.
+
+use std::time::Duration;
+
+use darkages_topology::{
+    HandoffId, InputSeq, OwnerEpoch, PlayerId, Position, Revision, ShardEpoch, ShardId, Tick, ZoneId,
+};
+
+use crate::document::TopologyDocument;
+use crate::journal::{Event, LogEntry, LogSeq, RequestId};
+use crate::lease::Fence;
+use crate::owner::{OpenHandoff, OwnerRecord, PlayerData, StateVersion};
+use crate::session::Session;
+
+/// Version of every record that this code writes.
+const VERSION: u8 = 1;
+
+/// Why bytes are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// They end too early.
+    #[error("it is cut short")]
+    Short,
+    /// They go on after the end.
+    #[error("it is too long")]
+    Long,
+    /// Their version is unknown.
+    #[error("its version is unknown")]
+    Version,
+    /// A field has a value that none was ever written with.
+    #[error("a field is out of range")]
+    Field,
+}
+
+impl CodecError {
+    /// A static label for metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Long => "long",
+            Self::Version => "version",
+            Self::Field => "field",
+        }
+    }
+
+    /// What is wrong, for [`StoreError::Corrupt`](crate::StoreError::Corrupt).
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Short => "it is cut short",
+            Self::Long => "it is too long",
+            Self::Version => "its version is unknown",
+            Self::Field => "a field is out of range",
+        }
+    }
+}
+
+/// Bytes that are being written.
+struct Out(Vec<u8>);
+
+impl Out {
+    fn new(capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(capacity + 1);
+        bytes.push(VERSION);
+        Self(bytes)
+    }
+
+    fn put<const N: usize>(mut self, bytes: [u8; N]) -> Self {
+        self.0.extend_from_slice(&bytes);
+        self
+    }
+
+    /// The last field, which needs no length.
+    fn rest(mut self, bytes: &[u8]) -> Vec<u8> {
+        self.0.extend_from_slice(bytes);
+        self.0
+    }
+}
+
+/// Bytes that are being read.
+struct In<'a>(&'a [u8]);
+
+impl<'a> In<'a> {
+    fn new(bytes: &'a [u8]) -> Result<Self, CodecError> {
+        let mut input = Self(bytes);
+        match input.u8()? {
+            VERSION => Ok(input),
+            _ => Err(CodecError::Version),
+        }
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+        let (head, tail) = self.0.split_first_chunk().ok_or(CodecError::Short)?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    fn u8(&mut self) -> Result<u8, CodecError> {
+        self.take().map(u8::from_le_bytes)
+    }
+
+    fn u16(&mut self) -> Result<u16, CodecError> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, CodecError> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, CodecError> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn rest(self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+
+    fn end(self) -> Result<(), CodecError> {
+        if self.0.is_empty() { Ok(()) } else { Err(CodecError::Long) }
+    }
+}
+
+/// Bytes of an owner record.
+#[must_use]
+pub fn encode_owner(record: &OwnerRecord) -> Vec<u8> {
+    let OwnerRecord { owner, owner_epoch, open, data } = record;
+    let PlayerData { state, version, last_input, position } = data;
+    let mut out = Out::new(80 + state.len()).put(owner.0.to_le_bytes()).put(owner_epoch.0.to_le_bytes());
+    out = match open {
+        None => out.put([0]),
+        Some(OpenHandoff { id, by, cut_tick, released }) => out
+            .put([1 + u8::from(*released)])
+            .put(id.from.0.to_le_bytes())
+            .put(id.from_epoch.0.to_le_bytes())
+            .put(id.number.to_le_bytes())
+            .put(by.shard.0.to_le_bytes())
+            .put(by.epoch.0.to_le_bytes())
+            .put(cut_tick.0.to_le_bytes()),
+    };
+    out.put(version.0.to_le_bytes())
+        .put(last_input.0.to_le_bytes())
+        .put(position.x.to_le_bytes())
+        .put(position.y.to_le_bytes())
+        .rest(state)
+}
+
+/// The owner record in these bytes.
+///
+/// # Errors
+/// When they are none.
+pub fn decode_owner(bytes: &[u8]) -> Result<OwnerRecord, CodecError> {
+    let mut input = In::new(bytes)?;
+    let owner = ShardId(input.u32()?);
+    let owner_epoch = OwnerEpoch(input.u64()?);
+    let open = match input.u8()? {
+        0 => None,
+        phase @ (1 | 2) => Some(OpenHandoff {
+            id: HandoffId { from: ShardId(input.u32()?), from_epoch: ShardEpoch(input.u64()?), number: input.u64()? },
+            by: Fence { shard: ShardId(input.u32()?), epoch: ShardEpoch(input.u64()?) },
+            cut_tick: Tick(input.u64()?),
+            released: phase == 2,
+        }),
+        _ => return Err(CodecError::Field),
+    };
+    let version = StateVersion(input.u64()?);
+    let last_input = InputSeq(input.u32()?);
+    let position = Position { x: input.take().map(i32::from_le_bytes)?, y: input.take().map(i32::from_le_bytes)? };
+    Ok(OwnerRecord {
+        owner,
+        owner_epoch,
+        open,
+        data: PlayerData { version, last_input, position, state: input.rest() },
+    })
+}
+
+/// Bytes of the newest incarnation of a shard. Its end is not in them: a driver keeps it where its clock is.
+#[must_use]
+pub fn encode_lease(epoch: ShardEpoch, zone: &ZoneId) -> Vec<u8> {
+    Out::new(8 + zone.0.len()).put(epoch.0.to_le_bytes()).rest(zone.0.as_bytes())
+}
+
+/// The incarnation in these bytes.
+///
+/// # Errors
+/// When they are none.
+pub fn decode_lease(bytes: &[u8]) -> Result<(ShardEpoch, ZoneId), CodecError> {
+    let mut input = In::new(bytes)?;
+    let epoch = ShardEpoch(input.u64()?);
+    let zone = String::from_utf8(input.rest()).map_err(|_| CodecError::Field)?;
+    Ok((epoch, ZoneId(zone)))
+}
+
+/// Bytes of the shard map.
+#[must_use]
+pub fn encode_topology(document: &TopologyDocument) -> Vec<u8> {
+    let TopologyDocument { revision, bytes } = document;
+    Out::new(8 + bytes.len()).put(revision.0.to_le_bytes()).rest(bytes)
+}
+
+/// The shard map in these bytes.
+///
+/// # Errors
+/// When they are none.
+pub fn decode_topology(bytes: &[u8]) -> Result<TopologyDocument, CodecError> {
+    let mut input = In::new(bytes)?;
+    Ok(TopologyDocument { revision: Revision(input.u64()?), bytes: input.rest() })
+}
+
+/// Bytes of a log entry; its place is its key.
+#[must_use]
+pub fn encode_entry(entry: &LogEntry) -> Vec<u8> {
+    let LogEntry { seq: _, epoch, at, request, event } = entry;
+    let Event { kind, tick, payload } = event;
+    let out = Out::new(48 + payload.len()).put(epoch.0.to_le_bytes()).put(millis(*at).to_le_bytes());
+    let out = match request {
+        None => out.put([0]),
+        Some(RequestId { player, number }) => out.put([1]).put(player.0.to_le_bytes()).put(number.to_le_bytes()),
+    };
+    out.put(kind.to_le_bytes()).put(tick.0.to_le_bytes()).rest(payload)
+}
+
+/// The log entry in these bytes, at place `seq`.
+///
+/// # Errors
+/// When they are none.
+pub fn decode_entry(seq: LogSeq, bytes: &[u8]) -> Result<LogEntry, CodecError> {
+    let mut input = In::new(bytes)?;
+    let epoch = ShardEpoch(input.u64()?);
+    let at = Duration::from_millis(input.u64()?);
+    let request = match input.u8()? {
+        0 => None,
+        1 => Some(RequestId { player: PlayerId(input.u64()?), number: input.u64()? }),
+        _ => return Err(CodecError::Field),
+    };
+    let kind = input.u16()?;
+    let tick = Tick(input.u64()?);
+    Ok(LogEntry { seq, epoch, at, request, event: Event { kind, tick, payload: input.rest() } })
+}
+
+/// A transaction that a player's request led to, as it is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The client's number of the request.
+    pub number: u64,
+    /// The shard whose log has it.
+    pub shard: ShardId,
+    /// Its place there.
+    pub seq: LogSeq,
+    /// What the client was told.
+    pub answer: Vec<u8>,
+}
+
+/// Bytes of a remembered request.
+#[must_use]
+pub fn encode_answered(answered: &Answered) -> Vec<u8> {
+    let Answered { number, shard, seq, answer } = answered;
+    Out::new(20 + answer.len())
+        .put(number.to_le_bytes())
+        .put(shard.0.to_le_bytes())
+        .put(seq.0.to_le_bytes())
+        .rest(answer)
+}
+
+/// The remembered request in these bytes.
+///
+/// # Errors
+/// When they are none.
+pub fn decode_answered(bytes: &[u8]) -> Result<Answered, CodecError> {
+    let mut input = In::new(bytes)?;
+    let number = input.u64()?;
+    let shard = ShardId(input.u32()?);
+    Ok(Answered { number, shard, seq: LogSeq(input.u64()?), answer: input.rest() })
+}
+
+/// Bytes of a session; its player is its key.
+#[must_use]
+pub fn encode_session(session: &Session) -> Vec<u8> {
+    let Session { player: _, id, data, expires } = session;
+    Out::new(24 + data.len()).put(id.to_le_bytes()).put(millis(*expires).to_le_bytes()).rest(data)
+}
+
+/// The session in these bytes, of `player`.
+///
+/// # Errors
+/// When they are none.
+pub fn decode_session(player: PlayerId, bytes: &[u8]) -> Result<Session, CodecError> {
+    let mut input = In::new(bytes)?;
+    let id = input.take().map(u128::from_le_bytes)?;
+    let expires = Duration::from_millis(input.u64()?);
+    Ok(Session { player, id, expires, data: input.rest() })
+}
+
+/// Bytes of a number that stands alone.
+#[must_use]
+pub fn encode_number(number: u32) -> Vec<u8> {
+    Out::new(4).put(number.to_le_bytes()).rest(&[])
+}
+
+/// The number that stands alone in these bytes.
+///
+/// # Errors
+/// When they are none.
+pub fn decode_number(bytes: &[u8]) -> Result<u32, CodecError> {
+    let mut input = In::new(bytes)?;
+    let number = input.u32()?;
+    input.end().map(|()| number)
+}
+
+/// Whole milliseconds, as stored.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

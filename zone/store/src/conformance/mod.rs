@@ -1,0 +1,50 @@
+//! The suite that every driver passes, written against the port only.
+//!
+//! A driver's tests implement [`Factory`] and call [`all`]. A violation panics with what was expected. Cases share nothing:
+//! each gets an empty store. Shard and player numbers are small, times are those of a real zone; a driver that cannot let
+//! time pass at will sleeps in [`Factory::pass`], some 20 s in all.
+
+mod checkpoints;
+mod concurrency;
+mod handoff;
+mod leases;
+mod lists;
+mod scene;
+mod sessions;
+mod topology;
+mod transactions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::port::Store;
+
+/// What a driver's tests bring.
+#[async_trait]
+pub trait Factory: Send + Sync {
+    /// An empty store of a world of its own.
+    async fn fresh(&self) -> Arc<dyn Store>;
+
+    /// The same contents, after `store` was closed and let go of.
+    async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
+
+    /// Lets `time` pass by the clock that judges leases and expiries of this factory's stores.
+    async fn pass(&self, time: Duration);
+}
+
+/// Runs every case.
+///
+/// # Panics
+/// When the driver does not do what the port promises.
+pub async fn all(factory: &dyn Factory) {
+    leases::all(factory).await;
+    topology::all(factory).await;
+    handoff::all(factory).await;
+    checkpoints::all(factory).await;
+    transactions::all(factory).await;
+    lists::all(factory).await;
+    sessions::all(factory).await;
+    concurrency::all(factory).await;
+}
