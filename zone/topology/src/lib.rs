@@ -13,3 +13,10 @@ pub mod world;
 pub use geometry::{Axis, Position, Rect, RectError, Side};
 pub use ids::{EntityId, HandoffId, InputSeq, OwnerEpoch, PlayerId, Revision, ShardEpoch, ShardId, Tick, ZoneId};
 pub use map::{Retiring, Shard, Topology, TopologyError, ZoneEndpoint};
+
+/// The gRPC contract between an operator and a zone, generated from `proto/control.proto`, where every field is explained.
+#[cfg(feature = "control")]
+#[allow(missing_docs, clippy::all)]
+pub mod control {
+    tonic::include_proto!("darkages.control.v1");
+}
