@@ -14,9 +14,12 @@ pub mod ghost;
 pub mod input;
 pub mod mint;
 pub mod motion;
+mod neighbours;
+pub mod population;
 pub mod save;
 pub mod scene;
 pub mod state;
+pub mod step;
 pub mod view;
 pub mod world;
 

@@ -9,23 +9,18 @@ use darkages_topology::{EntityId, InputSeq, PlayerId, Position, Rect, ShardEpoch
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::SeedableRng;
 
-use crate::codec::{self, CodecError};
-use crate::event::{Deferral, Event, Outcome, RequestId};
-use crate::game::{Game, Subject, Verdict};
-use crate::ghost::{GHOST_LIFETIME_TICKS, Ghost, GhostState, MAX_GHOSTS, Shown};
-use crate::input::{InputRefused, InputValue, MAX_CREDITS, MAX_INPUTS_PER_TICK};
+use crate::event::RequestId;
+use crate::game::{Game, Subject};
+use crate::input::{InputRefused, InputValue, MAX_CREDITS};
 use crate::mint::{Mint, MintError};
-use crate::motion::{Body, SpeedClass};
-use crate::scene::{Index, Players, Scene, Things};
-use crate::state::{Applied, InsertError, PlayerState, SeenActions, Settled, ThingState};
+use crate::motion::Body;
+use crate::population::{Players, Things};
+use crate::scene::{Index, Scene};
+use crate::state::{InsertError, PlayerState, SeenActions, Settled, ThingState};
 use crate::view::EntityView;
 
 /// Commands of one player that wait for the next tick, at most.
 pub const MAX_WAITING_COMMANDS: u8 = 16;
-
-/// Ticks without an input after which a player is shown as standing: a fifth of a second, longer than most gaps between
-/// datagrams.
-pub const STANDING_AFTER_TICKS: u8 = 12;
 
 /// What makes a world.
 #[derive(Clone, Debug)]
@@ -79,9 +74,9 @@ pub struct World<G: Game> {
     pub(crate) scene: Scene<G>,
     pub(crate) commands: Vec<Waiting<G::Command>>,
     /// The other half of `commands`, so that a tick can walk one while the zone's next calls fill the other.
-    spare: Vec<Waiting<G::Command>>,
-    views: Vec<EntityView>,
-    own_views: usize,
+    pub(crate) spare: Vec<Waiting<G::Command>>,
+    pub(crate) views: Vec<EntityView>,
+    pub(crate) own_views: usize,
 }
 
 impl<G: Game> World<G> {
@@ -271,187 +266,5 @@ impl<G: Game> World<G> {
         if let Some(at) = self.scene.find_player(player) {
             self.scene.players.frozen[at] = frozen;
         }
-    }
-
-    /// Applies at once what an entity of another shard did to one of this shard, unless it was applied before. The id is
-    /// remembered with the target, so that it holds across the target's handoffs.
-    ///
-    /// # Errors
-    /// When the bytes are no action of this game.
-    pub fn apply_remote(
-        &mut self,
-        id: crate::state::ActionId,
-        target: EntityId,
-        sent: Tick,
-        action: &[u8],
-    ) -> Result<Applied, CodecError> {
-        let action = codec::decode::<G::Action>(action)?;
-        let scene = &mut self.scene;
-        let (subject, seen) = match scene.find(target) {
-            Some(Subject::Player(at)) => (Subject::Player(at), &mut scene.players.seen[at]),
-            Some(Subject::Thing(at)) => (Subject::Thing(at), &mut scene.things.seen[at]),
-            Some(Subject::Ghost(_)) | None => return Ok(Applied::NotHere),
-        };
-        let applied = seen.note(id, sent, scene.tick);
-        if applied == Applied::Done {
-            G::suffer(scene, subject, &action);
-        }
-        Ok(applied)
-    }
-
-    /// Shows a ghost, or shows it as it is now.
-    pub fn upsert_ghost(&mut self, state: GhostState) -> Shown {
-        let scene = &mut self.scene;
-        let ghost = Ghost { state, age: 0 };
-        match scene.find(state.entity()) {
-            Some(Subject::Player(_) | Subject::Thing(_)) => Shown::Owned,
-            Some(Subject::Ghost(at)) if scene.ghosts[at].state.tick > state.tick => Shown::Older,
-            Some(Subject::Ghost(at)) => {
-                scene.ghosts[at] = ghost;
-                Shown::Done
-            }
-            None if scene.ghosts.len() >= MAX_GHOSTS => Shown::Full,
-            None => {
-                scene.index.insert(state.entity(), Subject::Ghost(scene.ghosts.len()));
-                scene.ghosts.push(ghost);
-                Shown::Done
-            }
-        }
-    }
-
-    /// Shows a ghost no more.
-    pub fn remove_ghost(&mut self, entity: EntityId) {
-        if let Some(Subject::Ghost(at)) = self.scene.find(entity) {
-            self.scene.remove_ghost(at);
-        }
-    }
-
-    /// The ghosts that are shown.
-    pub fn ghosts(&self) -> impl Iterator<Item = &GhostState> + '_ {
-        self.scene.ghosts.iter().map(|ghost| &ghost.state)
-    }
-
-    /// Simulates one tick and puts what happened into `events`, in place of what was there, including what happened between
-    /// this tick and the one before. Ticks that the zone skipped count for credits only. A tick that is not later than the
-    /// newest is taken as the one after it, so that time never goes back.
-    pub fn step(&mut self, tick: Tick, events: &mut Vec<Event<G>>) {
-        let next = tick.max(self.scene.tick.plus(1));
-        let elapsed = next.since(self.scene.tick);
-        self.scene.tick = next;
-        self.expire_ghosts();
-        self.apply_inputs(elapsed);
-        self.run_commands();
-        G::tick(&mut self.scene);
-        self.refresh_views();
-        events.clear();
-        std::mem::swap(events, &mut self.scene.outbox);
-    }
-
-    /// Every entity that can be seen from this shard, as of the newest tick: the players first, in the order that
-    /// [`World::players`] had then, the other own entities next, the ghosts last.
-    #[must_use]
-    pub fn views(&self) -> &[EntityView] {
-        &self.views
-    }
-
-    /// The views of the own entities only: what neighbours are shown.
-    #[must_use]
-    pub fn own_views(&self) -> &[EntityView] {
-        &self.views[..self.own_views]
-    }
-
-    fn expire_ghosts(&mut self) {
-        let scene = &mut self.scene;
-        for at in (0..scene.ghosts.len()).rev() {
-            scene.ghosts[at].age = scene.ghosts[at].age.saturating_add(1);
-            if scene.ghosts[at].age > GHOST_LIFETIME_TICKS {
-                scene.remove_ghost(at);
-            }
-        }
-    }
-
-    fn apply_inputs(&mut self, elapsed: u64) {
-        let Scene { players, rules, bounds, .. } = &mut self.scene;
-        let Players { bodies, inputs, silent, characters, .. } = players;
-        for (((body, queue), silent), character) in bodies.iter_mut().zip(inputs).zip(silent).zip(characters.iter()) {
-            queue.accrue(elapsed);
-            *silent = silent.saturating_add(1);
-            for _ in 0..MAX_INPUTS_PER_TICK {
-                let Some(value) = queue.pop() else { break };
-                *silent = 0;
-                body.heading = value.heading;
-                let speed = if value.moving { G::speed(rules, character, value) } else { 0 };
-                body.speed = match (speed > 0, value.sprinting) {
-                    (false, _) => SpeedClass::Standing,
-                    (true, false) => SpeedClass::Walking,
-                    (true, true) => SpeedClass::Sprinting,
-                };
-                body.advance(speed, bounds);
-            }
-            if *silent >= STANDING_AFTER_TICKS {
-                body.speed = SpeedClass::Standing;
-            }
-        }
-    }
-
-    fn run_commands(&mut self) {
-        std::mem::swap(&mut self.commands, &mut self.spare);
-        let mut commands = std::mem::take(&mut self.spare);
-        for waiting in commands.drain(..) {
-            let event = self.run_command(waiting);
-            self.scene.outbox.push(event);
-        }
-        self.spare = commands;
-    }
-
-    fn run_command(&mut self, waiting: Waiting<G::Command>) -> Event<G> {
-        let Waiting { player, request, command } = waiting;
-        let scene = &mut self.scene;
-        let durable = G::is_durable(&command);
-        let Some(at) = scene.find_player(player) else {
-            return Event::Deferred { player, request, command, why: Deferral::HandingOver };
-        };
-        scene.players.waiting[at] = scene.players.waiting[at].saturating_sub(1);
-        if durable {
-            if let Some(outcome) = scene.players.settled[at].outcome(request) {
-                return Event::Repeated { player, request, outcome };
-            }
-            if scene.is_frozen(at) {
-                return Event::Deferred { player, request, command, why: Deferral::HandingOver };
-            }
-        }
-        match G::command(scene, at, request, &command) {
-            Verdict::Answer(outcome) => Event::Answer { player, request, outcome },
-            Verdict::Commit { with, entry } => {
-                let outcome = Outcome::Done;
-                scene.players.settled[at].note(request, outcome);
-                // An entry that is longer than a state is still better committed without its record than not at all.
-                let entry = codec::encode(&entry).unwrap_or_default();
-                Event::Transaction { player, request, outcome, with, entry }
-            }
-            Verdict::NeedsSameShard(other) => {
-                let why = match scene.find(other) {
-                    Some(Subject::Ghost(ghost)) => {
-                        Deferral::NeedsSameShard { other, shard: scene.ghost(ghost).from_shard }
-                    }
-                    Some(_) | None => {
-                        return Event::Answer { player, request, outcome: Outcome::UnknownTarget };
-                    }
-                };
-                Event::Deferred { player, request, command, why }
-            }
-            Verdict::PartyHandingOver(other) => {
-                Event::Deferred { player, request, command, why: Deferral::PartyHandingOver { other } }
-            }
-        }
-    }
-
-    pub(crate) fn refresh_views(&mut self) {
-        let scene = &self.scene;
-        self.views.clear();
-        self.views.extend((0..scene.player_count()).map(|at| scene.view(Subject::Player(at))));
-        self.views.extend((0..scene.thing_count()).map(|at| scene.view(Subject::Thing(at))));
-        self.own_views = self.views.len();
-        self.views.extend(scene.ghosts.iter().map(|ghost| ghost.state.view));
     }
 }

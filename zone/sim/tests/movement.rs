@@ -60,6 +60,27 @@ fn a_burst_after_a_gap_is_applied_in_full() {
 }
 
 #[test]
+fn waiting_inputs_and_the_step_begun_travel_with_their_player() {
+    let (mut here, mut there) = (world(), world());
+    let player = join(&mut here, 1, Position::from_metres(0, 0));
+    for seq in 1..=30 {
+        here.queue_input(player, InputSeq(seq), EAST).expect("the queue has room");
+    }
+    here.step(Tick(1), &mut Vec::new());
+    let state = here.remove_player(player).expect("the player is here");
+    assert_eq!((state.last_input, state.pending.len()), (InputSeq(4), 26));
+    there.insert_player(state).expect("the player is new there");
+    // The client sends its inputs to both zones; the second copy is stale.
+    assert_eq!(there.queue_input(player, InputSeq(30), EAST), Err(InputRefused::Stale));
+    assert_eq!(there.queue_input(player, InputSeq(31), EAST), Ok(()));
+    for tick in 2..=10 {
+        there.step(Tick(tick), &mut Vec::new());
+    }
+    assert_eq!(there.last_input(player), Some(InputSeq(31)));
+    assert_eq!(there.position_of(player), Some(Position { x: 31 * 64 / 10, y: 0 }));
+}
+
+#[test]
 fn inputs_are_taken_in_order_only() {
     let mut world = world();
     let player = join(&mut world, 1, Position::from_metres(0, 0));

@@ -7,7 +7,9 @@
 mod audit;
 mod character;
 mod combat;
+mod command;
 mod creatures;
+mod thing;
 mod trade;
 
 pub use character::{Character, Goods, Item, ItemId, MAX_GOLD, MAX_ITEMS};
@@ -15,11 +17,13 @@ pub use combat::{
     ATTACK_FLAG_TICKS, MELEE_COOLDOWN_TICKS, MELEE_DAMAGE, MELEE_RANGE_M, RANGED_COOLDOWN_TICKS, RANGED_DAMAGE,
     RANGED_RANGE_M, RESPAWN_AT_TICKS, RESPAWN_FROM_TICKS, SPAWN_SPACING_M,
 };
+pub use command::{Action, AttackKind, Command, Entry, Happening};
 pub use creatures::{LOOT_LIFETIME_TICKS, MAX_LOOT, MAX_NPCS};
+pub use thing::{Loot, Npc, Thing};
 pub use trade::{MAX_OFFERS, MAX_OFFERS_PER_PLAYER, OFFER_LIFETIME_TICKS, Offer, PICKUP_RANGE_M, TRADE_RANGE_M};
 
+use darkages_topology::Tick;
 use darkages_topology::world::FULL_HIT_POINTS;
-use darkages_topology::{EntityId, PlayerId, Tick};
 use serde::{Deserialize, Serialize};
 
 use crate::event::RequestId;
@@ -47,196 +51,6 @@ impl Default for Rules {
     fn default() -> Self {
         Self { npcs_per_square_km: 50, starting_gold: 100, starting_items: 2 }
     }
-}
-
-/// How to attack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum AttackKind {
-    /// A blow at arm's length.
-    Melee,
-    /// A shot.
-    Ranged,
-}
-
-/// What players ask for. Entities are named by the ids that snapshots show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Command {
-    /// Attack an entity.
-    Attack {
-        /// How.
-        kind: AttackKind,
-        /// Whom.
-        target: EntityId,
-    },
-    /// Pick up what lies on the ground.
-    PickUp {
-        /// What.
-        loot: EntityId,
-    },
-    /// Give gold and items away.
-    Give {
-        /// To whom.
-        to: EntityId,
-        /// What.
-        goods: Goods,
-    },
-    /// Offer an exchange.
-    Offer {
-        /// To whom.
-        to: EntityId,
-        /// What the player gives.
-        give: Goods,
-        /// What it wants for it.
-        want: Goods,
-    },
-    /// Accept an offer made to the player.
-    Accept {
-        /// Which.
-        offer: EntityId,
-    },
-    /// Decline an offer made to the player, or take back its own.
-    Decline {
-        /// Which.
-        offer: EntityId,
-    },
-    /// Come back to life.
-    Respawn,
-}
-
-/// What an entity does to one of another shard.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Action {
-    /// It hits it.
-    Hit {
-        /// Who hits.
-        attacker: EntityId,
-        /// How.
-        kind: AttackKind,
-    },
-}
-
-/// What players are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happening {
-    /// Somebody was hit.
-    Hit {
-        /// By whom.
-        attacker: EntityId,
-        /// Who.
-        target: EntityId,
-        /// How.
-        kind: AttackKind,
-        /// Hit points lost.
-        damage: u8,
-    },
-    /// Somebody died.
-    Died {
-        /// Who.
-        entity: EntityId,
-        /// By whom.
-        by: EntityId,
-    },
-    /// Somebody came back to life.
-    Respawned {
-        /// Who.
-        entity: EntityId,
-    },
-    /// The player got a gift, or the other side of an exchange.
-    Received {
-        /// From whom.
-        from: EntityId,
-        /// What.
-        goods: Goods,
-    },
-    /// An offer was made by or to the player.
-    Offered {
-        /// The offer's id.
-        offer: EntityId,
-        /// Who makes it.
-        from: EntityId,
-        /// To whom.
-        to: EntityId,
-        /// What the maker gives.
-        give: Goods,
-        /// What the maker wants.
-        want: Goods,
-    },
-    /// An offer by or to the player is over: accepted, declined, taken back or expired.
-    OfferClosed {
-        /// The offer's id.
-        offer: EntityId,
-    },
-}
-
-/// The record of a durable command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Entry {
-    /// A gift.
-    Gave {
-        /// Who gave.
-        from: PlayerId,
-        /// Who got.
-        to: PlayerId,
-        /// What.
-        goods: Goods,
-    },
-    /// An exchange.
-    Exchanged {
-        /// The offer.
-        offer: EntityId,
-        /// Who made it.
-        from: PlayerId,
-        /// Who accepted it.
-        to: PlayerId,
-        /// What the maker gave.
-        give: Goods,
-        /// What the maker got.
-        want: Goods,
-    },
-    /// Loot was picked up.
-    PickedUp {
-        /// By whom.
-        player: PlayerId,
-        /// The loot.
-        loot: EntityId,
-        /// Gold in it.
-        gold: u64,
-        /// Items in it.
-        items: Vec<Item>,
-    },
-}
-
-/// An entity without a client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Thing {
-    /// A creature.
-    Npc(Npc),
-    /// Gold and items on the ground.
-    Loot(Loot),
-}
-
-/// A creature that wanders about its home. It owns nothing: its loot is made when it dies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Npc {
-    /// Hit points, 1 to 100.
-    pub hit_points: u8,
-    /// Where it belongs.
-    pub home: darkages_topology::Position,
-    /// Whether it walks.
-    pub walking: bool,
-    /// Until when it walks or rests.
-    pub until: Tick,
-}
-
-/// Gold and items on the ground.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loot {
-    /// Pieces of gold.
-    pub gold: u64,
-    /// Items.
-    pub items: Vec<Item>,
-    /// When it is gone.
-    pub until: Tick,
 }
 
 /// What the default game keeps once per shard.
