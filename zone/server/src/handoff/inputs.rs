@@ -69,7 +69,7 @@ impl<I> InputBuffer<I> {
     }
 
     /// The next input after the last applied one, if it is here; it counts as applied then.
-    pub fn next(&mut self) -> Option<(InputSeq, I)> {
+    pub fn take_next(&mut self) -> Option<(InputSeq, I)> {
         let due = self.applied.next();
         if self.first != due {
             return None;
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn drain(buffer: &mut InputBuffer<u32>) -> Vec<u32> {
-        std::iter::from_fn(|| buffer.next().map(|(seq, _)| seq.0)).collect()
+        std::iter::from_fn(|| buffer.take_next().map(|(seq, _)| seq.0)).collect()
     }
 
     #[test]

@@ -56,9 +56,6 @@ pub const POLL: u64 = 20;
 /// A release that was not acknowledged for so long is put into the record.
 pub const RELEASE_SILENCE: u64 = 45;
 
-/// A released player is remembered so long after the final state is in the record or nothing can be written any more.
-pub const REMEMBER: u64 = 3_600;
-
 /// A client that joins waits so long for the store to say who owns the player; then it is sent to the directory again.
 pub const JOIN_TIMEOUT: u64 = 600;
 

@@ -55,11 +55,21 @@
 mod action;
 mod border;
 mod config;
+mod core;
+mod entry;
 mod event;
+mod incoming;
 mod inputs;
+mod lease;
+mod leaving;
 pub mod limits;
+mod machine;
 mod message;
+mod npc;
+mod outgoing;
+mod owned;
 mod players;
+mod released;
 mod subject;
 
 pub use action::{Action, CallId, StoreRequest};
@@ -67,9 +77,13 @@ pub use border::{has_left, who_moves};
 pub use config::{Config, Variant};
 pub use event::{Event, Moment, StoreAnswer};
 pub use inputs::InputBuffer;
+pub use machine::{Counts, NotNow, ZoneMachine};
 pub use message::{DecodeError, PeerMessage};
 pub use players::{Players, UnreadableState};
 pub use subject::{Cause, Dismissal, Outcome, Reason, Refusal, Subject};
 
 #[cfg(doc)]
 use darkages_store::Fence;
+
+#[cfg(test)]
+mod tests;
