@@ -26,7 +26,9 @@ fn measure(players: u64) -> Vec<u128> {
     let config = WorldConfig { bounds, ground: bounds, shard: ShardId(1), epoch: ShardEpoch(1), seed: 3, rules };
     let mut world = World::<DefaultGame>::new(config).expect("the first incarnation has ids");
     for player in 0..players {
-        let place = Position::from_metres((player * 37 % 1_000) as i32, (player * 91 % 1_000) as i32);
+        // Pairs stand together, so that shots hit.
+        let pair = player / 2;
+        let place = Position::from_metres((pair * 37 % 1_000) as i32, (pair * 91 % 1_000) as i32);
         let state = world.new_player(PlayerId(player), place).expect("there are ids");
         world.insert_player(state).expect("the player is new");
     }
@@ -49,7 +51,7 @@ fn prepare(world: &mut World<DefaultGame>, players: u64, tick: u64) {
         world.upsert_ghost(GhostState { view, player: None, from_shard: ShardId(2), tick: Tick(tick) });
     }
     for player in 0..players {
-        let value = InputValue { heading: Heading((player + tick / 60) as u8), moving: true, sprinting: true };
+        let value = InputValue { heading: Heading((player / 2 + tick / 60) as u8), moving: true, sprinting: true };
         let _ = world.queue_input(PlayerId(player), InputSeq(tick as u32), value);
         if player.is_multiple_of(2) && (tick + player).is_multiple_of(60) {
             let target = world.entity_of(PlayerId(player + 1)).unwrap_or_default();

@@ -126,7 +126,8 @@ impl<G: Game> World<G> {
     }
 
     /// The state of a player who joins for the first time at the place nearest to `position`, not yet inserted: the zone
-    /// inserts it once its record is in the store. `None` when this incarnation has no more ids.
+    /// inserts it once its record is in the store. `None` when this incarnation has no more ids. The
+    /// default game counts the player's gold and items as created now, so ask once per record that is really made.
     pub fn new_player(&mut self, player: PlayerId, position: Position) -> Option<PlayerState<G::Character>> {
         let entity = self.scene.mint()?;
         let character = G::new_character(&mut self.scene)?;
