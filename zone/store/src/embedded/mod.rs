@@ -1,7 +1,7 @@
 //! The embedded driver: a world in one file (redb), open in one process.
 //!
 //! What flows in are calls from any number of tasks; reads are served at once from what is visible, writes go through one
-//! thread that commits them in groups ([`writer`]). A crash of the process at any moment loses nothing that was
+//! thread that commits them in groups. A crash of the process at any moment loses nothing that was
 //! acknowledged as durable, and at most [`CHECKPOINT_FLUSH`](crate::limits::CHECKPOINT_FLUSH) of checkpoints and events.
 //!
 //! Leases end with the process: only zones of the process that has the file open can hold one.
@@ -13,6 +13,7 @@ mod owners;
 mod reads;
 mod sessions;
 mod tables;
+mod trial;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -81,12 +82,16 @@ impl Embedded {
         let leases = Arc::new(Leases::new(Arc::clone(&clock)));
         let slot = Arc::new(RwLock::new(Some(database)));
         let reads = Reads::new(Arc::clone(&slot));
-        let unreadable = |source| OpenError::Unreadable { place: place.name(), source };
-        for (shard, epoch, zone) in reads.incarnations().map_err(|error| unreadable(Box::new(error)))? {
+        let damaged = |error: StoreError| OpenError::Corrupt { place: place.name(), reason: error.to_string() };
+        for (shard, epoch, zone) in reads.incarnations().map_err(damaged)? {
             leases.remember(shard, epoch, zone);
         }
-        let writer =
-            Writer::start(slot, place.clone(), world.to_owned()).map_err(|error| unreadable(Box::new(error)))?;
+        let reopen = {
+            let (place, world) = (place.clone(), world.to_owned());
+            Box::new(move || open::open_again(&place, &world))
+        };
+        let no_thread = |error| OpenError::Unreadable { place: place.name(), source: Box::new(error) };
+        let writer = Writer::start(slot, reopen).map_err(no_thread)?;
         Ok(Self { clock, leases, reads, writer })
     }
 }

@@ -1,6 +1,6 @@
 //! Opening the file: is it ours, of a version that we read, of this world, whole, and free?
 //!
-//! Nothing is written to a file before it is known to be ours; a new one is made beside its place and moved there whole.
+//! Nothing is written to a file before it is known to be ours and sound; a new one is made beside its place and moved there whole.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -10,6 +10,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableHandle};
 
 use super::tables::{FORMAT, META, Tables};
+use super::trial::Trial;
 use crate::codec;
 use crate::error::OpenError;
 use crate::limits::MAX_NAME_BYTES;
@@ -39,26 +40,31 @@ impl Place {
 /// Opens the store of `world`, and makes one where there is nothing yet.
 pub(super) fn open(place: &Place, world: &str) -> Result<Database, OpenError> {
     check_name(world)?;
-    let database = match place {
-        Place::Memory => create(builder().create_with_backend(InMemoryBackend::new()), world, place)?,
+    match place {
+        Place::Memory => create(builder().create_with_backend(InMemoryBackend::new()), world, place),
         Place::File(path) => {
             match fs::metadata(path) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => create_file(path, world, place)?,
                 Err(error) => return Err(unreadable(place, error)),
             }
-            open_file(path, world, place)?
+            open_file(path, world, place)
         }
-    };
-    check_contents(&database, world, place)?;
-    Ok(database)
+    }
+}
+
+/// Opens the store of `world` that was open before. One that is gone is not made anew: an empty world in its place would
+/// be worse than none.
+pub(super) fn open_again(place: &Place, world: &str) -> Result<Database, OpenError> {
+    match place {
+        Place::Memory => Err(unreadable(place, io::Error::other("memory cannot be opened again"))),
+        Place::File(path) => open_file(path, world, place),
+    }
 }
 
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
-    // A file that was cut or changed behind our back is found now, not by a panic in the middle of a battle.
-    builder.set_check_integrity_on_open(true);
     builder
 }
 
@@ -129,14 +135,16 @@ fn open_file(path: &Path, world: &str, place: &Place) -> Result<Database, OpenEr
         Ok(()) if start != MAGIC => return Err(foreign(place, "it has another format")),
         Ok(()) => {}
     }
-    // Opening for writing leaves marks in the file, so what it is is read before. After a crash it cannot be: then redb
-    // must repair it first, which adds nothing to it.
-    match builder().open_read_only(path) {
-        Ok(glimpse) => check_contents(&glimpse, world, place)?,
-        Err(DatabaseError::RepairAborted) => {}
-        Err(error) => return Err(refusal(error, place)),
-    }
+    check_in_trial(path, world, place)?;
     builder().open(path).map_err(|error| refusal(error, place))
+}
+
+/// Opens the file without changing it, to see that it is whole, ours and of this world.
+fn check_in_trial(path: &Path, world: &str, place: &Place) -> Result<(), OpenError> {
+    let file = File::options().read(true).write(true).open(path).map_err(|error| unreadable(place, error))?;
+    let trial = Trial::new(file).map_err(|error| refusal(error, place))?;
+    let trial = builder().set_check_integrity_on_open(true).create_with_backend(trial);
+    check_contents(&trial.map_err(|error| refusal(error, place))?, world, place)
 }
 
 fn check_ours(database: &impl ReadableDatabase, place: &Place) -> Result<(), OpenError> {

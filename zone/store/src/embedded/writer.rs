@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 use redb::{Database, Durability};
 use tokio::sync::oneshot;
 
-use super::open::{self, Place};
 use super::tables::{Tables, Trouble};
-use crate::error::StoreError;
+use crate::error::{OpenError, StoreError};
 use crate::limits::CHECKPOINT_FLUSH;
 
 /// Writes that may wait. With 300 zones in one process this is more than a dozen for each.
@@ -30,6 +29,9 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(250);
 
 /// The open file; `None` while it has failed and after it was closed.
 pub(super) type Slot = Arc<RwLock<Option<Database>>>;
+
+/// Opens the file anew after it failed.
+pub(super) type Reopen = Box<dyn FnMut() -> Result<Database, OpenError> + Send>;
 
 /// One write on its way to the file.
 trait Job: Send {
@@ -103,9 +105,9 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub fn start(slot: Slot, place: Place, world: String) -> std::io::Result<Self> {
+    pub fn start(slot: Slot, reopen: Reopen) -> std::io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE_LIMIT);
-        let file = File { slot, place, world, undurable_since: None, failed_at: None };
+        let file = File { slot, reopen, undurable_since: None, failed_at: None };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || file.serve(&waiting))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -163,8 +165,7 @@ impl Drop for Writer {
 /// What the thread owns.
 struct File {
     slot: Slot,
-    place: Place,
-    world: String,
+    reopen: Reopen,
     /// Since when there is something that a crash would lose.
     undurable_since: Option<Instant>,
     failed_at: Option<Instant>,
@@ -224,17 +225,13 @@ impl File {
 
     fn reopen_if_failed(&mut self) -> Result<(), Outage> {
         let Some(failed_at) = self.failed_at else { return Ok(()) };
-        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
-        if matches!(self.place, Place::Memory) {
-            // There is nothing to open anew, and nothing that could have failed for long.
-            self.failed_at = None;
-            return Ok(());
-        }
         if failed_at.elapsed() < REOPEN_PAUSE {
             return Err(Outage("the file failed a moment ago".into()));
         }
+        // The old one must let go of the file's lock first.
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         *slot = None;
-        match open::open(&self.place, &self.world) {
+        match (self.reopen)() {
             Ok(database) => {
                 tracing::info!("the store was opened anew");
                 *slot = Some(database);
