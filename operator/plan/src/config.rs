@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use darkages_topology::world::{BORDER_M, MAX_COORDINATE_M};
+use darkages_topology::world::{BORDER_M, MAX_COORDINATE_M, UNITS_PER_METRE};
 
 /// When to cut a shard in two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +137,12 @@ impl PlanConfig {
 }
 
 impl CutConfig {
+    /// Least extent of a shard, in units.
+    #[must_use]
+    pub const fn min_extent_units(&self) -> i32 {
+        self.min_extent_m.saturating_mul(UNITS_PER_METRE)
+    }
+
     /// Checks every field.
     ///
     /// # Errors

@@ -127,7 +127,7 @@ impl Cut {
             return Err(Infeasible::TooFewPlayers { players: inside.len() as u32 });
         }
         let CutConfig { min_extent_m, min_side_percent, .. } = *rules.config;
-        let wide_enough = |axis: &Axis| ground.extent(*axis) / 2 >= min_extent_m.saturating_mul(UNITS_PER_METRE);
+        let wide_enough = |axis: &Axis| ground.extent(*axis) / 2 >= rules.config.min_extent_units();
         if !Axis::BOTH.iter().any(wide_enough) {
             let (width_m, height_m) = (ground.width() / UNITS_PER_METRE, ground.height() / UNITS_PER_METRE);
             return Err(Infeasible::TooNarrow { width_m, height_m, min_extent_m });
@@ -237,7 +237,7 @@ impl<'a> Lines<'a> {
     /// The middle of the gap after the first `low_players`, or what is nearest to it with enough ground on each side, and on
     /// a whole metre when there is one. `None` when the gap is empty.
     fn place(&self, low_players: usize) -> Option<i32> {
-        let margin = self.config.min_extent_m.saturating_mul(UNITS_PER_METRE);
+        let margin = self.config.min_extent_units();
         let first = (self.coordinates[low_players - 1] + 1).max(self.axis.of(self.ground.min).saturating_add(margin));
         let last = self.coordinates[low_players].min(self.axis.of(self.ground.max).saturating_sub(margin));
         if first > last {

@@ -3,41 +3,38 @@
 //! Exact, and quick in a crowd: players are put into cells, and where two cells lie wholly within sight of each other their
 //! players are counted without looking at any of them.
 
+use std::ops::Range;
+
 use darkages_topology::Position;
 use darkages_topology::world::{INTEREST_RINGS, UNITS_PER_METRE};
 
 /// Distance in metres up to which a client is told of others: the outermost interest ring.
 pub const SIGHT_M: i32 = INTEREST_RINGS[INTEREST_RINGS.len() - 1].0;
 
-const SIGHT: i64 = SIGHT_M as i64 * UNITS_PER_METRE as i64;
+const SIGHT: i32 = SIGHT_M * UNITS_PER_METRE;
 
-/// Extent of a cell in units: a quarter of the sight, so that most pairs of cells are wholly within it or wholly beyond.
-const CELL: i32 = SIGHT_M * UNITS_PER_METRE / 4;
-
-/// Cells to each side in which something within sight can stand.
+/// Cells to each side in which something within sight can stand. With more, fewer pairs are looked at and more cells; a
+/// thousand players take least time with about this many, crowded or spread.
 const REACH: i32 = 4;
+
+/// Extent of a cell in units.
+const CELL: i32 = (SIGHT + REACH - 1) / REACH;
 
 /// For each observer the number of targets within sight. An observer that is among the targets counts itself.
 #[must_use]
 pub fn seen_by(observers: &[Position], targets: &[Position]) -> Vec<u32> {
-    let (observers_by_cell, targets_by_cell) = (Cells::of(observers), Cells::of(targets));
-    let mut seen = vec![0; observers.len()];
-    for from in &observers_by_cell.cells {
-        for row in -REACH..=REACH {
-            for to in targets_by_cell.row(from.x - REACH, from.x + REACH, from.y + row) {
-                let observing = &observers_by_cell.order[from.start..from.end];
-                let standing = &targets_by_cell.order[to.start..to.end];
-                match Sight::between(from, to) {
-                    Sight::None => {}
-                    Sight::All => observing.iter().for_each(|&observer| seen[observer] += standing.len() as u32),
-                    Sight::Some => {
-                        for &observer in observing {
-                            let within = |&&target: &&usize| {
-                                observers[observer].distance_squared(targets[target]) <= SIGHT * SIGHT
-                            };
-                            seen[observer] += standing.iter().filter(within).count() as u32;
-                        }
-                    }
+    let (observers, targets) = (Cells::of(observers), Cells::of(targets));
+    let mut seen = vec![0; observers.order.len()];
+    for from_row in observers.cells.chunk_by(|a, b| a.y == b.y) {
+        for step in -REACH..=REACH {
+            let row = targets.row(from_row[0].y + step);
+            let edges = edges(step);
+            for from in from_row {
+                let [left, inner, outer, right] = edges.map(|column| place_of(row, from.x + column));
+                for observer in from.standing.clone() {
+                    let near = observers.within(observer, &targets, left..inner)
+                        + observers.within(observer, &targets, outer..right);
+                    seen[observers.order[observer]] += (outer - inner) as u32 + near;
                 }
             }
         }
@@ -45,65 +42,96 @@ pub fn seen_by(observers: &[Position], targets: &[Position]) -> Vec<u32> {
     seen
 }
 
-/// Positions by the cell that they stand in.
+/// Columns, counted from a cell, of a row that is `rows` away: from the first to the last every place that can be in sight
+/// of a place in the cell lies; from the second to the third every place is in sight of every place in the cell.
+fn edges(rows: i32) -> [i32; 4] {
+    let reach = columns_partly_seen(rows);
+    match columns_wholly_seen(rows) {
+        Some(whole) => [-reach, -whole, whole + 1, reach + 1],
+        None => [-reach, reach + 1, reach + 1, reach + 1],
+    }
+}
+
+/// The place of the first position in this or a later column of a row.
+fn place_of(row: &[Cell], column: i32) -> usize {
+    match (row.get(row.partition_point(|cell| cell.x < column)), row.last()) {
+        (Some(cell), _) => cell.standing.start,
+        (None, Some(last)) => last.standing.end,
+        (None, None) => 0,
+    }
+}
+
+/// Columns to each side in a row this many cells away that lie wholly within sight of every place in the cell.
+fn columns_wholly_seen(rows: i32) -> Option<i32> {
+    (0..=REACH).rev().find(|columns| {
+        let (dx, dy) = ((columns + 1) * CELL, (rows.abs() + 1) * CELL);
+        dx * dx + dy * dy <= SIGHT * SIGHT
+    })
+}
+
+/// Columns to each side in a row this many cells away of which any place lies within sight of any place in the cell.
+fn columns_partly_seen(rows: i32) -> i32 {
+    let partly = (0..=REACH).rev().find(|columns| {
+        let (dx, dy) = ((columns - 1).max(0) * CELL, (rows.abs() - 1).max(0) * CELL);
+        dx * dx + dy * dy <= SIGHT * SIGHT
+    });
+    partly.unwrap_or(0)
+}
+
+/// Positions by the cell that they stand in, row by row.
 struct Cells {
-    /// Indices of the positions, cell by cell.
+    /// For each place in the order of the cells, the index that the position came with.
     order: Vec<usize>,
-    /// The cells that are not empty, row by row.
+    x: Vec<i32>,
+    y: Vec<i32>,
+    /// The cells that are not empty.
     cells: Vec<Cell>,
 }
 
 struct Cell {
     x: i32,
     y: i32,
-    start: usize,
-    end: usize,
+    /// Places of its positions.
+    standing: Range<usize>,
 }
 
 impl Cells {
     fn of(positions: &[Position]) -> Self {
-        let cell = |index: usize| (positions[index].y.div_euclid(CELL), positions[index].x.div_euclid(CELL));
-        let mut order: Vec<usize> = (0..positions.len()).collect();
-        order.sort_unstable_by_key(|&index| cell(index));
+        let mut keyed: Vec<((i32, i32), usize)> = positions
+            .iter()
+            .enumerate()
+            .map(|(index, position)| ((position.y.div_euclid(CELL), position.x.div_euclid(CELL)), index))
+            .collect();
+        keyed.sort_unstable();
         let mut cells: Vec<Cell> = Vec::new();
-        for (place, &index) in order.iter().enumerate() {
-            let (y, x) = cell(index);
+        for (place, &((y, x), _)) in keyed.iter().enumerate() {
             match cells.last_mut() {
-                Some(last) if (last.y, last.x) == (y, x) => last.end = place + 1,
-                _ => cells.push(Cell { x, y, start: place, end: place + 1 }),
+                Some(last) if (last.y, last.x) == (y, x) => last.standing.end = place + 1,
+                _ => cells.push(Cell { x, y, standing: place..place + 1 }),
             }
         }
-        Self { order, cells }
+        let order: Vec<usize> = keyed.into_iter().map(|(_, index)| index).collect();
+        let coordinates = |of: fn(&Position) -> i32| order.iter().map(|&index| of(&positions[index])).collect();
+        Self { x: coordinates(|at| at.x), y: coordinates(|at| at.y), order, cells }
     }
 
-    /// The cells of row `y` from column `first` to column `last`.
-    fn row(&self, first: i32, last: i32, y: i32) -> &[Cell] {
-        let start = self.cells.partition_point(|cell| (cell.y, cell.x) < (y, first));
-        let length = self.cells[start..].partition_point(|cell| (cell.y, cell.x) <= (y, last));
+    /// The cells of row `y`, by ascending column.
+    fn row(&self, y: i32) -> &[Cell] {
+        let start = self.cells.partition_point(|cell| cell.y < y);
+        let length = self.cells[start..].partition_point(|cell| cell.y == y);
         &self.cells[start..start + length]
     }
-}
 
-/// How much of one cell is in sight of another.
-enum Sight {
-    None,
-    Some,
-    All,
-}
-
-impl Sight {
-    fn between(from: &Cell, to: &Cell) -> Self {
-        let span = |cells: i32| i64::from(cells) * i64::from(CELL);
-        let (dx, dy) = ((from.x - to.x).abs(), (from.y - to.y).abs());
-        let (far_x, far_y) = (span(dx + 1), span(dy + 1));
-        let (near_x, near_y) = (span((dx - 1).max(0)), span((dy - 1).max(0)));
-        if far_x * far_x + far_y * far_y <= SIGHT * SIGHT {
-            Self::All
-        } else if near_x * near_x + near_y * near_y > SIGHT * SIGHT {
-            Self::None
-        } else {
-            Self::Some
-        }
+    /// How many of these targets are within sight of one observer. They stand at most `REACH` cells away, so that no square
+    /// overflows.
+    fn within(&self, observer: usize, targets: &Self, places: Range<usize>) -> u32 {
+        let (x, y) = (self.x[observer], self.y[observer]);
+        let near = targets.x[places.clone()].iter().zip(&targets.y[places]);
+        near.map(|(&other_x, &other_y)| {
+            let (dx, dy) = (other_x - x, other_y - y);
+            u32::from(dx * dx + dy * dy <= SIGHT * SIGHT)
+        })
+        .sum()
     }
 }
 
