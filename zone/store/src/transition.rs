@@ -106,13 +106,15 @@ fn owner(open: Option<&OpenHandoff>, next: &OwnerRecord, writer: Fence, raised: 
         (Some(_), None) if stays && !raised => Ok(Transition::Close),
         // A released handoff has nobody left to wait for: taking it under a higher epoch is as good as closing it.
         (Some(open), None) if stays => Ok(if open.released { Transition::Claim } else { Transition::TakeOver }),
-        (None, Some(made)) if !stays && raised && made.by == writer && made.id.from == writer.shard => {
-            Ok(Transition::Commit)
-        }
+        (None, Some(made)) if !stays && raised && is_commit(&made, writer) => Ok(Transition::Commit),
         (None, Some(_)) => Err(Illegal::Handoff),
         (None, None) => Err(Illegal::NotOwner),
         (Some(_), _) => Err(Illegal::HandoffOpen),
     }
+}
+
+fn is_commit(made: &OpenHandoff, writer: Fence) -> bool {
+    made.by == writer && made.id.from == writer.shard && !made.released
 }
 
 /// A lease that must be over before a step.

@@ -9,6 +9,8 @@
 mod journal;
 mod leases;
 mod open;
+#[cfg(test)]
+mod outage;
 mod owners;
 mod reads;
 mod sessions;
