@@ -178,7 +178,8 @@ pub struct Swap {
 pub enum Swapped {
     /// The record is `next` now, durably.
     Done,
-    /// The record was not as expected, or holds a transaction that `next` has not. This is what is there.
+    /// The record was not as expected, or its version is not that of `next`: one of them has a durable transaction that the
+    /// other has not. This is what is there.
     Conflict(Option<OwnerRecord>),
     /// The writer's incarnation is over.
     Fenced,

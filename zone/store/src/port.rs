@@ -91,8 +91,10 @@ pub trait Store: Send + Sync {
 
     /// Compares and swaps owner records, each by itself, in order; at most [`MAX_BATCH`](crate::limits::MAX_BATCH). One answer
     /// for each swap. Only the steps of [`transition::judge`](crate::transition::judge) are accepted, and of two swaps that
-    /// expect the same record at most one is [`Swapped::Done`]. An incarnation that is over is answered
-    /// [`Swapped::Fenced`], not an error, because its releases are still taken.
+    /// expect the same record at most one is [`Swapped::Done`]. What is checked first is answered first: the fence
+    /// ([`Swapped::Fenced`]; an answer, not an error, because releases of an incarnation that is over are still taken), then
+    /// the expected record and its version ([`Swapped::Conflict`]), the step ([`Swapped::Illegal`]), and the leases that must
+    /// be over ([`Swapped::Held`]).
     ///
     /// After an error the caller looks the record up: it may be `next`.
     async fn swap(&self, fence: Fence, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError>;

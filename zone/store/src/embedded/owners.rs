@@ -11,8 +11,8 @@ use crate::codec;
 use crate::error::StoreError;
 use crate::journal::{Checkpoint, Saved};
 use crate::lease::Fence;
-use crate::owner::{OwnerRecord, Swap, Swapped};
-use crate::transition::{self, Transition};
+use crate::owner::{OwnerRecord, Phase, Swap, Swapped};
+use crate::transition;
 
 /// Records of a batch as they are now, by player. They are read before anything is written: a damaged one must not leave
 /// half of the batch behind.
@@ -78,15 +78,15 @@ pub(super) fn swap(
 }
 
 fn judge(found: Option<&OwnerRecord>, swap: &Swap, fence: Fence, live: bool, leases: &Leases) -> Swapped {
-    let step = transition::judge(found, &swap.next, fence);
-    if !live && step != Ok(Transition::Release) {
+    // A release needs no lease, see `Transition::needs_lease`; one that comes twice hears what is there.
+    if !live && swap.next.phase() != Phase::Released {
         return Swapped::Fenced;
     }
     let has_all = found.is_none_or(|record| record.data.version == swap.next.data.version);
     if !swap.expect.matches(found) || !has_all {
         return Swapped::Conflict(found.cloned());
     }
-    match step {
+    match transition::judge(found, &swap.next, fence) {
         Err(reason) => Swapped::Illegal(reason),
         Ok(step) => match step.must_be_over(found).find_map(|lease| leases.blocks(lease)) {
             Some((shard, left)) => Swapped::Held { shard, left },
