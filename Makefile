@@ -1,0 +1,93 @@
+# Two commands: `make demo` shows a world that splits while people play, `make test` checks everything.
+# What a target needs and the machine lacks is installed once, into .cache/ or, as root, with apt-get.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# Every build uses the committed Cargo.lock.
+export CARGO_TERM_COLOR ?= auto
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DARKAGES := $(abspath $(TARGET))/release/darkages
+export DARKAGES
+
+# The crates of the workspace, from its list of members.
+MEMBERS := $(shell sed -n 's|^    "\([a-z]*/[a-z]*\)",$$|\1|p' Cargo.toml)
+CRATES := $(addprefix darkages-,$(notdir $(MEMBERS)))
+
+PLAYERS ?= 600
+DEMO_SECONDS ?= 90
+HTTP ?= 127.0.0.1:8080
+SEEDS ?= 2000
+
+CARGO_DENY_VERSION := 0.20.2
+
+.PHONY: help demo build release test lint check-each unit seeds e2e-python browser deny clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
+
+demo: release ## Walk 600 bots into one zone, watch it split on http://127.0.0.1:8080, print the report
+	$(DARKAGES) local --players $(PLAYERS) --workload gather --seconds $(DEMO_SECONDS) --http $(HTTP)
+
+build: ## Build everything for development
+	$(CARGO) build --locked --workspace --all-targets
+
+release: ## Build the darkages command as users get it
+	$(CARGO) build --locked --release --bin darkages
+
+test: lint check-each unit seeds e2e-python browser deny ## Check everything
+
+lint: ## Check format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# A crate that only builds because another one switched on a feature of a dependency is found here.
+check-each: $(addprefix check-,$(CRATES)) ## Check every crate alone
+check-%:
+	$(CARGO) check --locked -p $*
+
+unit: ## Run unit, property, golden and in-process tests
+	$(CARGO) test --locked --workspace
+
+seeds: release ## Run simulated worlds with faults at every step of a handoff
+	$(DARKAGES) sim --seeds $(SEEDS)
+
+e2e-python: release .cache/venv/ready ## Join a world with a client in another language
+	.cache/venv/bin/python -m unittest discover --start-directory e2e/python --verbose
+
+browser: e2e/browser/node_modules/ready ## Look at the live map with a headless Chromium
+	.ci/need chromium=chromium,chromium-browser,google-chrome
+	$(CARGO) build --locked -p darkages-directory --example made_up_world
+	cd e2e/browser && MADE_UP_WORLD=$(abspath $(TARGET))/debug/examples/made_up_world npm test
+
+deny: .cache/tools/bin/cargo-deny ## Check licences, bans and sources of all dependencies
+	.cache/tools/bin/cargo-deny --locked check licenses bans sources
+
+clean: ## Remove everything that was built or installed here
+	$(CARGO) clean
+	rm -rf .cache e2e/browser/node_modules
+
+.cache/venv/ready: e2e/python/requirements.txt
+	.ci/need python3-venv=python3
+	python3 -m venv .cache/venv
+	.cache/venv/bin/pip install --quiet --requirement $<
+	touch $@
+
+e2e/browser/node_modules/ready: e2e/browser/package-lock.json
+	.ci/need nodejs=node npm=npm
+	@node -e 'if (parseInt(process.versions.node) < 20) { console.error("error: the map test needs Node.js 20 or later, this is " + process.version); process.exit(1) }'
+	cd e2e/browser && npm ci --no-audit --no-fund
+	touch $@
+
+# Its own release profile (fat LTO, one codegen unit) takes long to build and saves seconds at most.
+.cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_LTO := off
+.cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
+.cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_OPT_LEVEL := 1
+.cache/tools/bin/cargo-deny: Makefile
+	@if [ "$$($@ --version 2>/dev/null)" != "cargo-deny $(CARGO_DENY_VERSION)" ]; then \
+		$(CARGO) install --locked --root .cache/tools --force cargo-deny@$(CARGO_DENY_VERSION); \
+	fi
+	touch $@
