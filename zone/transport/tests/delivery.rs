@@ -25,24 +25,12 @@ fn connected(seed: u64, faults: LinkFaults) -> (World, SessionId, SessionId) {
     let mut world = World::new();
     let server = world.add(Default::default(), |_| {});
     let client = world.add(Default::default(), |config| {
+        // Often enough that every long run changes keys many times.
+        config.limits.rekey_after_packets = 1000;
         config.fault = Some(FaultPlan { seed, egress: faults, ingress: faults, ..FaultPlan::default() });
     });
-    let at_client = world.dial(client, server, [9; 32]).unwrap();
-    let (mut at_server, mut open) = (None, false);
-    let done = world.run_until(MINUTE, |world| {
-        while let Some(event) = world.endpoints[server].next_event() {
-            let Event::Connected { session, admission } = event else { panic!("unexpected {event:?}") };
-            assert_eq!(admission, [9; 32]);
-            at_server = Some(session);
-        }
-        while let Some(event) = world.endpoints[client].next_event() {
-            assert_eq!(event, Event::Connected { session: at_client, admission: Vec::new() });
-            open = true;
-        }
-        at_server.is_some() && open
-    });
-    assert!(done, "the handshake did not come through");
-    (world, at_server.unwrap(), at_client)
+    let (at_client, at_server) = world.open(client, server, [9; 32], MINUTE).expect("the handshake comes through");
+    (world, at_server, at_client)
 }
 
 /// Sends `total` numbered messages from the client and checks that each arrives once, in order where the channel says so.
@@ -110,4 +98,85 @@ fn long_messages_survive_twenty_five_percent_loss() {
     for channel in [Channel::ReliableOrdered, Channel::ReliableUnordered] {
         deliver(5, rough(0.25), channel, 400, |number| (number * 7919 % 65_536) as usize);
     }
+}
+
+#[test]
+fn one_way_traffic_arrives_without_anything_to_ride_back_on() {
+    // Nothing but bare acknowledgements comes back; messages trickle, so nothing later reveals a loss either.
+    let (mut world, _, at_client) = connected(6, rough(0.25));
+    let mut received = 0_u8;
+    for number in 0..200_u8 {
+        let now = world.now();
+        world.endpoints[1].send(at_client, Channel::ReliableOrdered, &[number], now).unwrap();
+        world.endpoints[1].flush(now);
+        let done = world.run_until(Duration::from_secs(20), |world| {
+            for event in world.events(0) {
+                let Event::Message { payload, .. } = event else { panic!("unexpected {event:?}") };
+                assert_eq!(payload[..], [received]);
+                received += 1;
+            }
+            received == number + 1
+        });
+        assert!(done, "message {number} did not arrive");
+    }
+}
+
+#[test]
+fn a_burst_followed_by_silence_arrives() {
+    for seed in 0..20 {
+        let (mut world, _, at_client) = connected(100 + seed, rough(0.25));
+        let now = world.now();
+        for number in 0..500_u16 {
+            let message = number.to_le_bytes();
+            world.endpoints[1].send(at_client, Channel::ReliableUnordered, &message, now).unwrap();
+        }
+        world.endpoints[1].flush(now);
+        let mut received = 0;
+        let done = world.run_until(Duration::from_secs(30), |world| {
+            received += world.events(0).len();
+            received == 500
+        });
+        assert!(done, "only {received} of 500 arrived with seed {seed}");
+    }
+}
+
+#[test]
+fn packet_numbers_and_sequences_go_on_after_two_bytes_are_used_up() {
+    // Messages that fill a datagram each: more than 65,536 packets as well as sequences. Keys change meanwhile, too.
+    let faults =
+        LinkFaults { loss: 0.02, reorder: 0.02, reorder_by: Duration::from_millis(2), ..LinkFaults::default() };
+    for channel in [Channel::ReliableOrdered, Channel::ReliableUnordered] {
+        let world = deliver(7, faults, channel, 70_000, |_| 1000);
+        let stats = world.endpoints[1].stats();
+        assert!(stats.datagrams_out > 70_000 && stats.rekeys >= 70);
+    }
+}
+
+#[test]
+fn sequenced_messages_never_go_back_and_unreliable_ones_come_at_most_once() {
+    let (mut world, _, at_client) = connected(8, rough(0.05));
+    let (mut newest, mut sequenced, mut seen) = (None, 0, vec![false; 20_000]);
+    for number in 0..20_000_u32 {
+        let now = world.now();
+        let message = number.to_le_bytes();
+        world.endpoints[1].send(at_client, Channel::UnreliableSequenced, &message, now).unwrap();
+        world.endpoints[1].send(at_client, Channel::Unreliable, &message, now).unwrap();
+        world.endpoints[1].flush(now);
+        world.run_for(Duration::from_millis(5));
+        for event in world.events(0) {
+            let Event::Message { channel, payload, .. } = event else { panic!("unexpected {event:?}") };
+            let number = u32::from_le_bytes(payload[..].try_into().unwrap());
+            if channel == Channel::UnreliableSequenced {
+                assert!(newest < Some(number), "{number} after {newest:?}");
+                newest = Some(number);
+                sequenced += 1;
+            } else {
+                assert!(!std::mem::replace(&mut seen[number as usize], true), "{number} came twice");
+            }
+        }
+    }
+    let unreliable = seen.iter().filter(|seen| **seen).count();
+    assert!((17_500..19_500).contains(&unreliable), "{unreliable}");
+    assert!((10_000..unreliable).contains(&sequenced), "{sequenced}");
+    assert_eq!(world.endpoints[1].stats().queued_bytes, 0);
 }

@@ -8,11 +8,14 @@ use super::frame::{Frame, MAX_ACK_BITS};
 const MAX_UNREPORTED: u64 = 32;
 /// Acknowledgements that report the same packet, so that losing some of them costs no repetition of data.
 const REPORTS: usize = 3;
+/// Unit of the time that an acknowledgement was held back, on the wire.
+pub(super) const HELD_UNIT: Duration = Duration::from_micros(250);
 
 #[derive(Debug)]
 pub(super) struct Acks {
     delay: Duration,
     highest: Option<u64>,
+    highest_at: Instant,
     /// Bit *i* stands for the number `highest - 1 - i`.
     history: u128,
     /// When an acknowledgement has to go out; `None` while nothing asked for one.
@@ -24,10 +27,11 @@ pub(super) struct Acks {
 }
 
 impl Acks {
-    pub(super) const fn new(delay: Duration) -> Self {
+    pub(super) const fn new(delay: Duration, now: Instant) -> Self {
         Self {
             delay,
             highest: None,
+            highest_at: now,
             history: 0,
             due: None,
             floors: [None; REPORTS],
@@ -41,6 +45,7 @@ impl Acks {
         let in_order = match self.highest {
             None => {
                 self.highest = Some(number);
+                self.highest_at = now;
                 number == 0
             }
             Some(highest) if number > highest => {
@@ -48,6 +53,7 @@ impl Acks {
                 self.history =
                     if ahead > 128 { 0 } else { self.history.unbounded_shl(ahead as u32) | 1 << (ahead - 1) };
                 self.highest = Some(number);
+                self.highest_at = now;
                 ahead == 1
             }
             Some(highest) => {
@@ -74,7 +80,7 @@ impl Acks {
     }
 
     /// The acknowledgement to send now, when anything asked for one.
-    pub(super) fn take(&mut self) -> Option<Frame<'_>> {
+    pub(super) fn take(&mut self, now: Instant) -> Option<Frame<'_>> {
         self.due.take()?;
         let highest = self.highest?;
         let floor = self.floors.iter().flatten().copied().min().unwrap_or(highest);
@@ -86,7 +92,9 @@ impl Acks {
         self.bits = [0; MAX_ACK_BITS];
         self.bits[..wanted].copy_from_slice(&self.history.to_le_bytes()[..wanted]);
         let used = self.bits[..wanted].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        Some(Frame::Ack { highest: highest as u32 & 0x00ff_ffff, bits: &self.bits[..used] })
+        let held = now.saturating_duration_since(self.highest_at).as_micros() / HELD_UNIT.as_micros();
+        let held = u8::try_from(held).unwrap_or(u8::MAX);
+        Some(Frame::Ack { highest: highest as u32 & 0x00ff_ffff, held, bits: &self.bits[..used] })
     }
 }
 
@@ -103,13 +111,15 @@ mod tests {
     use super::*;
 
     fn named(acks: &mut Acks) -> Option<Vec<u64>> {
-        let Frame::Ack { highest, bits } = acks.take()? else { panic!("an acknowledgement is an ack frame") };
+        let Frame::Ack { highest, bits, .. } = acks.take(Instant::now())? else {
+            panic!("an acknowledgement is an ack frame")
+        };
         Some(acknowledged(highest.into(), bits).collect())
     }
 
     #[test]
     fn nothing_is_acknowledged_that_did_not_ask() {
-        let mut acks = Acks::new(Duration::from_millis(5));
+        let mut acks = Acks::new(Duration::from_millis(5), Instant::now());
         let now = Instant::now();
         acks.note(0, false, now);
         assert_eq!((acks.due(), named(&mut acks)), (None, None));
@@ -121,7 +131,7 @@ mod tests {
 
     #[test]
     fn gaps_are_reported_at_once_and_what_came_is_named_several_times() {
-        let mut acks = Acks::new(Duration::from_millis(5));
+        let mut acks = Acks::new(Duration::from_millis(5), Instant::now());
         let now = Instant::now();
         for number in [0, 1, 3, 4] {
             acks.note(number, true, now);
@@ -136,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_reported_before_it_leaves_the_bits() {
-        let mut acks = Acks::new(Duration::from_millis(5));
+        let mut acks = Acks::new(Duration::from_millis(5), Instant::now());
         let now = Instant::now();
         for number in 0..=MAX_UNREPORTED {
             acks.note(number, true, now);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use laminar::{Config, Packet, SocketEvent};
 
-use super::acks::{Acks, acknowledged};
+use super::acks::{Acks, HELD_UNIT, acknowledged};
 use super::frame::{Frame, Frames, Stream};
 use super::ordered::Ordered;
 use super::outbox::Outbox;
@@ -20,7 +20,7 @@ use crate::local::Report;
 use crate::secure::header::nearest;
 
 /// An acknowledgement waits this long for a datagram to ride on, unless the configuration says otherwise.
-const DEFAULT_ACK_DELAY: Duration = Duration::from_millis(5);
+const DEFAULT_ACK_DELAY: Duration = Duration::from_millis(18);
 
 /// Nothing was heard for too long.
 pub(super) struct Idle;
@@ -64,7 +64,7 @@ impl Core {
             idle_timeout: config.idle_connection_timeout,
             keepalive: config.heartbeat_interval.unwrap_or(config.idle_connection_timeout / 4),
             next_number: 0,
-            acks: Acks::new(ack_delay),
+            acks: Acks::new(ack_delay, now),
             sent: Sent::default(),
             trip: RoundTrip::new(ack_delay),
             window: Window::new(),
@@ -109,7 +109,7 @@ impl Core {
         for frame in Frames::new(plaintext) {
             match frame.map_err(|_| Violation)? {
                 Frame::Ping => asks = true,
-                Frame::Ack { highest, bits } => self.take_ack(highest, bits, now),
+                Frame::Ack { highest, held, bits } => self.take_ack(highest, HELD_UNIT * held.into(), bits, now),
                 Frame::Unreliable(payload) => self.deliver(messenger, Channel::Unreliable, payload.to_vec()),
                 Frame::Sequenced(payload) => {
                     if self.latest_sequenced.is_none_or(|latest| number >= latest) {
@@ -152,7 +152,7 @@ impl Core {
         messenger.send_event(&self.address, SocketEvent::Packet(channel.packet(self.address, message)));
     }
 
-    fn take_ack(&mut self, highest: u32, bits: &[u8], now: Instant) {
+    fn take_ack(&mut self, highest: u32, held: Duration, bits: &[u8], now: Instant) {
         let Some(newest) = self.next_number.checked_sub(1) else { return };
         let highest = nearest(newest, highest.into(), 24);
         if highest > newest {
@@ -168,7 +168,7 @@ impl Core {
             self.dirty = true;
         }
         if let Some(sample) = outcome.sample {
-            self.trip.sample(sample);
+            self.trip.sample(sample.checked_sub(held).unwrap_or(sample));
         }
     }
 

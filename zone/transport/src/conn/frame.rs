@@ -6,7 +6,7 @@
 //! | kind | after the first byte |
 //! | --- | --- |
 //! | 1 ping | nothing; asks for an acknowledgement |
-//! | 2 ack | highest number received (3, little endian), then as many bytes of bits as the detail says; bit *i* stands for highest − 1 − *i* |
+//! | 2 ack | highest number received (3, little endian), how long ago it came (1, in quarters of a millisecond, 255 is more), then as many bytes of bits as the detail says; bit *i* stands for highest − 1 − *i* |
 //! | 3 unreliable | \[length\], message |
 //! | 4 sequenced | \[length\], message; the packet's number is its sequence |
 //! | 5 ordered, 6 unordered | sequence (2), \[fragment index (1), count (1)\], \[length\], message or fragment |
@@ -18,10 +18,10 @@
 pub(super) const MAX_FRAMES: usize = 31;
 const _: () = assert!(MAX_FRAMES as u64 * crate::secure::REPLAY_WINDOW < 1 << 15);
 
-/// Most bytes of bits in an acknowledgement.
+/// Most bytes of bits in an acknowledgement: as many as the detail can say.
 pub(super) const MAX_ACK_BITS: usize = 15;
 /// Bytes of the longest acknowledgement.
-pub(super) const MAX_ACK_BYTES: usize = 4 + MAX_ACK_BITS;
+pub(super) const MAX_ACK_BYTES: usize = 5 + MAX_ACK_BITS;
 
 const PING: u8 = 1;
 const ACK: u8 = 2;
@@ -51,7 +51,7 @@ pub(super) struct Fragment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
     Ping,
-    Ack { highest: u32, bits: &'a [u8] },
+    Ack { highest: u32, held: u8, bits: &'a [u8] },
     Unreliable(&'a [u8]),
     Sequenced(&'a [u8]),
     Reliable { stream: Stream, sequence: u16, fragment: Option<Fragment>, payload: &'a [u8] },
@@ -80,8 +80,9 @@ impl<'a> Frames<'a> {
             ACK => {
                 let highest = self.take(3)?;
                 let highest = u32::from_le_bytes([highest[0], highest[1], highest[2], 0]);
+                let held = self.byte()?;
                 let bits = self.take(detail.into())?;
-                (bits.len() <= MAX_ACK_BITS).then_some(Frame::Ack { highest, bits })
+                Some(Frame::Ack { highest, held, bits })
             }
             UNRELIABLE if detail & !HAS_LENGTH == 0 => self.payload(detail).map(Frame::Unreliable),
             SEQUENCED if detail & !HAS_LENGTH == 0 => self.payload(detail).map(Frame::Sequenced),
@@ -147,7 +148,7 @@ impl Frame<'_> {
     pub(super) fn cost(&self) -> usize {
         let (head, payload) = match self {
             Self::Ping => return 1,
-            Self::Ack { bits, .. } => return 4 + bits.len(),
+            Self::Ack { bits, .. } => return 5 + bits.len(),
             Self::Unreliable(payload) | Self::Sequenced(payload) => (1, payload.len()),
             Self::Reliable { fragment, payload, .. } => (3 + if fragment.is_some() { 2 } else { 0 }, payload.len()),
         };
@@ -159,9 +160,10 @@ impl Frame<'_> {
         let length = if last { 0 } else { HAS_LENGTH };
         let payload = match *self {
             Self::Ping => return out.push(PING << 4),
-            Self::Ack { highest, bits } => {
+            Self::Ack { highest, held, bits } => {
                 out.push(ACK << 4 | bits.len() as u8);
                 out.extend_from_slice(&highest.to_le_bytes()[..3]);
+                out.push(held);
                 return out.extend_from_slice(bits);
             }
             Self::Unreliable(payload) => {
@@ -210,7 +212,9 @@ mod tests {
     fn build((kind, number, fragment, payload): &(u8, u32, Option<Fragment>, Vec<u8>)) -> Frame<'_> {
         match kind {
             1 => Frame::Ping,
-            2 => Frame::Ack { highest: *number, bits: &payload[..payload.len().min(MAX_ACK_BITS)] },
+            2 => {
+                Frame::Ack { highest: *number, held: *number as u8, bits: &payload[..payload.len().min(MAX_ACK_BITS)] }
+            }
             3 => Frame::Unreliable(payload),
             4 => Frame::Sequenced(payload),
             5 => Frame::Reliable { stream: Stream::Ordered, sequence: *number as u16, fragment: *fragment, payload },

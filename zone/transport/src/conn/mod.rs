@@ -14,6 +14,9 @@ mod timing;
 mod transmit;
 mod unordered;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::frame::Fragment;
-use super::{Accept, MAX_HELD_BYTES, RECEIVE_WINDOW, Violation};
+use super::{Accept, MAX_HELD_BYTES, MAX_MESSAGE_BYTES, RECEIVE_WINDOW, Violation};
 use crate::secure::header::nearest;
 
 /// Delivers what is next, holds what is not.
@@ -84,7 +84,7 @@ impl Ordered {
             deliver(payload.to_vec());
             return Ok(());
         };
-        if index != self.parts {
+        if index != self.parts || self.partial.len() + payload.len() > MAX_MESSAGE_BYTES {
             return Err(Violation);
         }
         self.partial.extend_from_slice(payload);

@@ -75,7 +75,7 @@ impl Core {
         bytes.clear();
         bytes.extend_from_slice(&Down::datagram_prefix(number, long));
         let mut plan = Plan::default();
-        if let Some(ack) = self.acks.take() {
+        if let Some(ack) = self.acks.take(now) {
             plan.admit(ack.cost());
             ack.write(bytes, false);
         }

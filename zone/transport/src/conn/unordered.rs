@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::frame::Fragment;
-use super::{Accept, MAX_HELD_BYTES, RECEIVE_WINDOW, Violation};
+use super::{Accept, MAX_HELD_BYTES, MAX_MESSAGE_BYTES, RECEIVE_WINDOW, Violation};
 use crate::secure::header::nearest;
 
 /// Delivers what is complete, holds fragments, and remembers what came.
@@ -87,6 +87,9 @@ impl Unordered {
                 Some(Slot::Held(found, part)) if *found == (Fragment { index: expected, count }) => bytes += part.len(),
                 Some(_) => return Err(Violation),
             }
+        }
+        if bytes > MAX_MESSAGE_BYTES {
+            return Err(Violation);
         }
         let mut message = Vec::with_capacity(bytes);
         for slot in self.slots.range_mut(start..start + usize::from(count)) {

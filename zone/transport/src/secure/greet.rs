@@ -64,6 +64,7 @@ impl<G: Gatekeeper, D: DatagramIo> SecureSocket<G, D> {
         );
         self.outlet.now = now;
         self.send_dial(id);
+        self.outlet.flush();
         Ok(SessionId::new(id))
     }
 

@@ -256,8 +256,9 @@ impl<G: Gatekeeper, D: DatagramIo> SecureSocket<G, D> {
 
     /// Seals and sends what a connection wrote.
     fn seal(&mut self, id: u32, number: u64, long: bool, plaintext: &[u8]) -> io::Result<usize> {
-        let session = self.sessions.get_mut(&id).ok_or(io::ErrorKind::NotConnected)?;
-        let Phase::Open { cipher } = &mut session.phase else { return Err(io::ErrorKind::NotConnected.into()) };
+        // A session that has just ended sends no more; its connection will hear of it.
+        let Some(session) = self.sessions.get_mut(&id) else { return Ok(0) };
+        let Phase::Open { cipher } = &mut session.phase else { return Ok(0) };
         assert!(number >= cipher.next_seal, "a packet number must never be used twice");
         cipher.next_seal = number + 1;
         let (phase, rekeyed) = cipher.keys.next_phase();

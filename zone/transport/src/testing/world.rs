@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::memory::{MemoryIo, MemoryNetwork};
 use crate::config::EndpointConfig;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Event};
 use crate::error::ConnectError;
 use crate::gatekeeper::{Admitted, Gatekeeper, Refusal};
 use crate::ids::SessionId;
@@ -77,6 +77,11 @@ impl<G: Gatekeeper> World<G> {
         self.endpoints[from].connect(address, key, psk, &psk, self.now)
     }
 
+    /// Polls one endpoint at this moment.
+    pub fn poll(&mut self, index: usize) {
+        self.endpoints[index].poll(self.now);
+    }
+
     /// Polls all endpoints until nothing more moves at this moment.
     pub fn settle(&mut self) {
         for _ in 0..MAX_ROUNDS {
@@ -113,6 +118,31 @@ impl<G: Gatekeeper> World<G> {
     /// Lets `time` of virtual time pass.
     pub fn run_for(&mut self, time: Duration) {
         self.run_until(time, |_| false);
+    }
+
+    /// Dials and waits until both sides are connected, for at most `limit`. Answers the session at the dialer and at the acceptor. Other
+    /// events of the two endpoints that come meanwhile are dropped.
+    pub fn open(&mut self, from: usize, to: usize, psk: [u8; 32], limit: Duration) -> Option<(SessionId, SessionId)> {
+        let dialed = self.dial(from, to, psk).ok()?;
+        let (mut here, mut there) = (None, None);
+        self.run_until(limit, |world| {
+            here = here.or(world.next_connected(from));
+            there = there.or(world.next_connected(to));
+            here.is_some() && there.is_some()
+        });
+        (here? == dialed).then_some((dialed, there?))
+    }
+
+    fn next_connected(&mut self, index: usize) -> Option<SessionId> {
+        std::iter::from_fn(|| self.endpoints[index].next_event()).find_map(|event| match event {
+            Event::Connected { session, .. } => Some(session),
+            Event::Message { .. } | Event::Closed { .. } => None,
+        })
+    }
+
+    /// The events of one endpoint so far.
+    pub fn events(&mut self, index: usize) -> Vec<Event> {
+        std::iter::from_fn(|| self.endpoints[index].next_event()).collect()
     }
 
     fn datagrams(&self) -> u64 {
