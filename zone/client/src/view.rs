@@ -69,17 +69,24 @@ impl<S: Copy> View<S> {
         self.gone.push_back((id, tick));
     }
 
-    /// Another zone is followed from now on. What `old` showed and `new` does not is carried on, what only `new` shows
-    /// appears now.
-    pub fn follow(&mut self, old: &SlotTable<S>, new: &SlotTable<S>, tick: Tick, mut report: impl FnMut(Reappeared)) {
-        let until = tick.plus(GRACE);
-        for (id, state) in old.iter().filter(|(id, _)| !new.contains(*id)) {
-            self.carried.insert(id, Carried { state: *state, until });
+    /// The zone that showed `old` is followed no more. Everybody is carried on, until another zone is followed and for
+    /// [`GRACE`] ticks of its time.
+    pub fn leave_behind(&mut self, old: &SlotTable<S>) {
+        for (id, state) in old.iter() {
+            self.carried.insert(id, Carried { state: *state, until: Tick(u64::MAX) });
         }
-        for (id, _) in new.iter().filter(|(id, _)| !old.contains(*id)) {
+    }
+
+    /// The zone that shows `new` is followed from now on: what it shows is carried no more, or appears now.
+    pub fn follow(&mut self, new: &SlotTable<S>, tick: Tick, mut report: impl FnMut(Reappeared)) {
+        for (id, _) in new.iter() {
             if let Some(reappeared) = self.appeared(id, tick) {
                 report(reappeared);
             }
+        }
+        let until = tick.plus(GRACE);
+        for carried in self.carried.values_mut() {
+            carried.until = until;
         }
     }
 
@@ -132,7 +139,11 @@ mod tests {
     fn a_change_of_zone_respawns_nobody() {
         let mut view = View::default();
         let mut reports = Vec::new();
-        view.follow(&table(&[1, 2, 3]), &table(&[3]), Tick(100), |found| reports.push(found));
+        view.leave_behind(&table(&[1, 2, 3]));
+        // However long nobody is followed, nobody vanishes.
+        view.expire(Tick(1_000_000));
+        assert_eq!(view.carried_len(), 3);
+        view.follow(&table(&[3]), Tick(100), |found| reports.push(found));
         assert_eq!(view.carried_len(), 2);
         assert_eq!(view.appeared(EntityId(1), Tick(150)), None);
         assert_eq!(view.carried_len(), 1);
@@ -153,7 +164,7 @@ mod tests {
         assert_eq!(view.appeared(EntityId(9), Tick(130)), Some(back));
         assert_eq!(view.appeared(EntityId(9), Tick(130)), None, "it is told once");
         let mut reports = Vec::new();
-        view.follow(&table(&[]), &table(&[8]), Tick(110), |found| reports.push(found.id));
+        view.follow(&table(&[8]), Tick(110), |found| reports.push(found.id));
         assert_eq!(reports, vec![EntityId(8)]);
     }
 

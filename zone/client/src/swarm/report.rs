@@ -4,30 +4,12 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::workload::Workload;
+pub use crate::invariant::Invariant;
 
 /// Longest time that a histogram resolves: a minute, in microseconds. Longer ones count as that long.
 const LONGEST_US: u64 = 60_000_000;
 /// Violations of which a report keeps the evidence; all are counted.
 pub const MAX_EVIDENCE: usize = 64;
-
-/// An invariant of the world that a client can judge by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Invariant {
-    /// Players, items and gold are conserved; items are unique.
-    I3,
-    /// Inputs are applied at most once and in order.
-    I4,
-    /// Epochs and visible ticks never go back.
-    I5,
-    /// No entity vanishes and reappears within 30 ticks.
-    I6,
-    /// A snapshot decodes against an acknowledged baseline.
-    I7,
-    /// No position jumps farther than its owner can move.
-    I9,
-    /// What was acknowledged as durable is there.
-    I10,
-}
 
 /// One violation, with what was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,8 +10,8 @@ use darkages_topology::EntityId;
 
 /// Snapshot numbers for which a state is kept, at most.
 pub const HISTORY_NUMBERS: u32 = 64;
-/// Entities that one session can show. A zone has at most a few thousand in all; a slot beyond this is an error.
-pub const MAX_SLOTS: usize = 8_192;
+/// Entities that one session can show: the slots of the protocol.
+pub const MAX_SLOTS: usize = darkages_protocol::block::MAX_SLOTS as usize;
 
 /// A delta against a state that this client does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
