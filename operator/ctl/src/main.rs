@@ -5,6 +5,7 @@
 mod bounds;
 mod exit;
 mod plan;
+mod swarm;
 mod version;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Plan(plan::Args),
+    Swarm(swarm::Args),
     Version(version::Args),
 }
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     };
     exit::of_run(match command {
         Command::Plan(args) => plan::run(args),
+        Command::Swarm(args) => swarm::run(args),
         Command::Version(args) => version::run(args),
     })
 }
