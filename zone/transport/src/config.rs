@@ -53,6 +53,8 @@ pub struct Limits {
     pub ack_delay: Duration,
     /// Handshakes per second that one source address (one /64 with IPv6) may start, after a burst of four times as many.
     pub handshakes_per_source_per_s: u32,
+    /// The same over all sources: what bounds the processor time that strangers can cost, at about 0.1 ms each.
+    pub handshakes_per_s: u32,
     /// Datagrams taken in by one `poll`.
     pub receive_budget: usize,
     /// Messages that may wait for `next_event`; no datagram is taken in beyond it.
@@ -83,6 +85,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             ack_delay: Duration::from_millis(18),
             handshakes_per_source_per_s: 256,
+            handshakes_per_s: 1_024,
             receive_budget: 4_096,
             max_pending_events: 65_536,
             rekey_after_packets: MAX_PACKETS_PER_KEY / 2,

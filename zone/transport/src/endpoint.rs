@@ -1,6 +1,7 @@
 //! One socket with many sessions: what the application holds.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -19,8 +20,8 @@ use crate::keys::{KEY_BYTES, NoRandomness};
 use crate::secure::{DialError, RECEIVE_BUFFER, SecureSocket};
 use crate::stats::{SessionStats, Stats};
 
-/// What happened on an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What happened on an endpoint. Its `Debug` form leaves out bytes, because they may be secret.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Event {
     /// A session is open. On the accepting side `admission` is what the gatekeeper said; on the dialing side it is empty.
     Connected {
@@ -48,7 +49,6 @@ pub enum Event {
 }
 
 /// One socket with many sessions, accepted and dialed. See the crate's documentation.
-#[derive(Debug)]
 pub struct Endpoint<G: Gatekeeper, D: DatagramIo = UdpIo> {
     manager: ConnectionManager<SecureSocket<G, D>, ZoneConn>,
     events: VecDeque<Event>,
@@ -275,5 +275,26 @@ impl Event {
         match self {
             Self::Connected { session, .. } | Self::Message { session, .. } | Self::Closed { session, .. } => *session,
         }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected { session, admission } => {
+                write!(f, "Connected {{ {session:?}, admission: {} bytes }}", admission.len())
+            }
+            Self::Message { session, channel, payload } => {
+                write!(f, "Message {{ {session:?}, {channel:?}, payload: {} bytes }}", payload.len())
+            }
+            Self::Closed { session, reason } => write!(f, "Closed {{ {session:?}, {reason:?} }}"),
+        }
+    }
+}
+
+/// laminar's own form would show its buffers, with what was opened last.
+impl<G: Gatekeeper, D: DatagramIo> fmt::Debug for Endpoint<G, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("local_addr", &self.local_addr()).finish_non_exhaustive()
     }
 }

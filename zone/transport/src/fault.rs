@@ -141,7 +141,7 @@ impl PeerMatch {
         match self {
             Self::Any => true,
             Self::Address(address) => address == peer,
-            Self::Host(host) => host == peer.ip(),
+            Self::Host(host) => host.to_canonical() == peer.ip().to_canonical(),
         }
     }
 }

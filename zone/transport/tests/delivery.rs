@@ -5,6 +5,8 @@ use std::time::Duration;
 use darkages_transport::fault::LinkFaults;
 use darkages_transport::testing::World;
 use darkages_transport::{Channel, Event, FaultPlan, SendError, SessionId};
+use rand::RngExt;
+use rand_pcg::Pcg32;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -179,4 +181,69 @@ fn sequenced_messages_never_go_back_and_unreliable_ones_come_at_most_once() {
     assert!((17_500..19_500).contains(&unreliable), "{unreliable}");
     assert!((10_000..unreliable).contains(&sequenced), "{sequenced}");
     assert_eq!(world.endpoints[1].stats().queued_bytes, 0);
+}
+
+/// Everything at once: three clients, both ways, all channels, lengths from nothing to several fragments, changing faults.
+fn soak(seed: u64) {
+    const MESSAGES: u32 = 300;
+    let mut rng = Pcg32::new(seed, 0);
+    let mut world: World = World::new();
+    world.add(Default::default(), |config| config.limits.rekey_after_packets = 50);
+    let mut links = Vec::new();
+    for client in 1..=3 {
+        let faults = LinkFaults { loss: rng.random_range(0.0..0.3), ..rough(0.0) };
+        let plan = FaultPlan { seed: rng.random(), egress: faults, ingress: faults, ..FaultPlan::default() };
+        world.add(Default::default(), |config| config.fault = Some(plan));
+        let (near, far) = world.open(client, 0, [client as u8; 32], MINUTE).expect("the handshake comes through");
+        links.push([(client, near, 0, far), (0, far, client, near)]);
+    }
+    let links: Vec<_> = links.into_iter().flatten().collect();
+    // For each link and reliable channel: what was sent, in order, and what of it arrived.
+    let mut sent = vec![[Vec::new(), Vec::new()]; links.len()];
+    let mut received = vec![[Vec::new(), Vec::new()]; links.len()];
+    let done = world.run_until(10 * MINUTE, |world| {
+        let now = world.now();
+        for (link, (from, session, ..)) in links.iter().enumerate() {
+            let channel = Channel::ALL[rng.random_range(0..4)];
+            let place = usize::from(channel == Channel::ReliableUnordered);
+            if channel.is_reliable() && sent[link][place].len() as u32 == MESSAGES {
+                continue;
+            }
+            let length = if rng.random_bool(0.05) { rng.random_range(0..6000) } else { rng.random_range(0..200) };
+            let message: Vec<u8> =
+                (0..length.min(if channel.is_reliable() { 6000 } else { 1140 })).map(|_| rng.random()).collect();
+            if world.endpoints[*from].send(*session, channel, &message, now).is_ok() && channel.is_reliable() {
+                sent[link][place].push(message);
+            }
+            world.endpoints[*from].flush(now);
+        }
+        for index in 0..4 {
+            for event in world.events(index) {
+                let Event::Message { session, channel, payload } = event else { panic!("unexpected {event:?}") };
+                let link = links.iter().position(|(_, _, to, at)| (*to, *at) == (index, session)).unwrap();
+                if channel.is_reliable() {
+                    received[link][usize::from(channel == Channel::ReliableUnordered)].push(payload.to_vec());
+                }
+            }
+        }
+        received.iter().flatten().all(|messages| messages.len() as u32 == MESSAGES)
+    });
+    assert!(done, "seed {seed}: not everything arrived");
+    let settled = world.run_until(MINUTE, |world| {
+        world.endpoints.iter().all(|endpoint| endpoint.stats().queued_bytes + endpoint.stats().held_bytes == 0)
+    });
+    assert!(settled, "seed {seed}: bytes are still queued or held");
+    for (sent, mut received) in sent.into_iter().zip(received) {
+        assert_eq!(sent[0], received[0], "seed {seed}: the ordered stream differs");
+        let mut unordered = sent[1].clone();
+        unordered.sort();
+        received[1].sort();
+        assert_eq!(unordered, received[1], "seed {seed}: the unordered stream differs");
+    }
+    assert!(world.endpoints[0].stats().rekeys > 0);
+}
+
+#[test]
+fn mixed_traffic_both_ways_arrives_with_every_seed() {
+    (0..20).for_each(soak);
 }

@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use darkages_transport::fault::LinkFaults;
 use darkages_transport::testing::OpenDoor;
-use darkages_transport::{Channel, CloseReason, Endpoint, EndpointConfig, Event, StaticKeypair};
+use darkages_transport::{Channel, CloseReason, Endpoint, EndpointConfig, Event, FaultPlan, StaticKeypair};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -87,4 +88,29 @@ fn a_wait_ends_when_woken_and_no_later_than_its_deadline() {
     let started = Instant::now();
     endpoint.wait(started + Duration::from_millis(3));
     assert!(started.elapsed() >= Duration::from_millis(3));
+}
+
+#[test]
+fn delayed_datagrams_go_out_on_time_without_anything_else_to_wake_up_for() {
+    const DELAY: Duration = Duration::from_millis(40);
+    let mut server = endpoint();
+    let mut client = endpoint();
+    let egress = LinkFaults { delay: DELAY, ..LinkFaults::default() };
+    client.set_fault(Some(FaultPlan { egress, ..FaultPlan::default() })).unwrap();
+    let (address, key) = (server.local_addr(), server.public_key());
+    let serving = thread::spawn(move || assert!(matches!(next(&mut server), Event::Connected { .. })));
+    let started = Instant::now();
+    client.connect(address, key, [1; 32], &[1; 32], started).unwrap();
+    assert!(matches!(next(&mut client), Event::Connected { .. }));
+    // Hello and first message were delayed, nothing else; a retry would come after 100 ms more.
+    let took = started.elapsed();
+    assert!(took >= 2 * DELAY && took < DEADLINE, "{took:?}");
+    // The packet that tells the server is delayed as well, and leaves while this side does nothing but wait.
+    let opened = Instant::now();
+    while !serving.is_finished() {
+        assert!(opened.elapsed() < DEADLINE);
+        client.wait(Instant::now() + DELAY);
+        client.poll(Instant::now());
+    }
+    serving.join().unwrap();
 }

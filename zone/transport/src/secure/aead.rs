@@ -193,6 +193,16 @@ impl fmt::Debug for SessionKeys {
 mod tests {
     use super::*;
 
+    /// Computed with another implementation.
+    const VECTORS: [&str; 6] = [
+        "dd235d5f3a1c5d24815b52567cea94340a0af8a1e3d2ca99b454a3fb3df9416b",
+        "840dbcb5e36946c8c29606ed",
+        "872b95a7d1ea1d921b13229c9419c24bab4db440d0fc9d5d229270abffe13456",
+        "80ddccbbaa7856fc4e73a84c1066cf03d656effc870a7de9c16460",
+        "c0ddccbbaa79567337d29475f0ebb162fd3b025b77aee20e4712b5",
+        "90ddccbbaa00000000000000008cefdb3069e9432f7073e3d9ddfea820262323",
+    ];
+
     fn pair(rekey_after: u64) -> (SessionKeys, SessionKeys) {
         let (a, b) = ([1; 32], [2; 32]);
         (SessionKeys::new(&a, &b, rekey_after), SessionKeys::new(&b, &a, rekey_after))
@@ -220,6 +230,41 @@ mod tests {
         }
         assert_eq!(packets[9].1.0, packets[0].1.0);
         assert_ne!(packets[10].1.0, packets[0].1.0);
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The vectors of WIRE.md.
+    #[test]
+    fn sealed_bytes_stay_as_they_are_documented() {
+        use super::super::header::Header;
+        let secret: Secret = std::array::from_fn(|index| index as u8);
+        let mut keys = SessionKeys::new(&secret, &[0xff; 32], 1);
+        assert_eq!(hex(&expand(&secret, b"packet key")), VECTORS[0]);
+        assert_eq!(hex(&expand(&secret, b"packet nonce")[..NONCE_LEN]), VECTORS[1]);
+        assert_eq!(hex(&expand(&secret, b"next")), VECTORS[2]);
+        let mut sealed = Vec::new();
+        for number in [0x1234_5678_u64, 0x1234_5679] {
+            let (phase, _) = keys.next_phase();
+            let mut datagram = [0; 64];
+            let head = Header::write_packet(&mut datagram, 0xaabb_ccdd, phase, number, false);
+            datagram[head..head + 4].copy_from_slice(b"\x30abc");
+            let (header, body) = datagram.split_at_mut(head);
+            let tag = keys.seal(number, header, &mut body[..4]);
+            datagram[head + 4..head + 20].copy_from_slice(&tag);
+            sealed.push(hex(&datagram[..head + 20]));
+        }
+        let number = keys.next_control().unwrap();
+        let mut datagram = [0; 64];
+        let head = Header::write_control(&mut datagram, 0xaabb_ccdd, number);
+        datagram[head..head + 3].copy_from_slice(&[3, 9, 42]);
+        let (header, body) = datagram.split_at_mut(head);
+        let tag = keys.seal_control(number, header, &mut body[..3]);
+        datagram[head + 3..head + 19].copy_from_slice(&tag);
+        sealed.push(hex(&datagram[..head + 19]));
+        assert_eq!(sealed, VECTORS[3..]);
     }
 
     #[test]

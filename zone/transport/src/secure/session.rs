@@ -10,7 +10,6 @@ use crate::handshake::{Cookie, Dialing};
 use crate::keys::KEY_BYTES;
 
 /// One session of any phase.
-#[derive(Debug)]
 pub(crate) struct Session {
     /// The number that the peer wants to receive; 0 until it is known.
     pub(crate) remote: u32,
@@ -26,7 +25,6 @@ pub(crate) struct Session {
 }
 
 /// The life of a session.
-#[derive(Debug)]
 pub(crate) enum Phase {
     /// Dialed; waiting for a cookie or for the reply.
     Dialing(Box<Dial>),
@@ -41,7 +39,6 @@ pub(crate) enum Phase {
 }
 
 /// Keys and what was seen under them.
-#[derive(Debug)]
 pub(crate) struct Cipher {
     pub(crate) keys: SessionKeys,
     pub(crate) replay: ReplayWindow,
@@ -51,7 +48,6 @@ pub(crate) struct Cipher {
 }
 
 /// A handshake that this endpoint started.
-#[derive(Debug)]
 pub(crate) struct Dial {
     pub(crate) noise: Dialing,
     pub(crate) cookie: Option<Cookie>,
@@ -63,7 +59,6 @@ pub(crate) struct Dial {
 }
 
 /// How a session was accepted.
-#[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) ephemeral: [u8; KEY_BYTES],
     pub(crate) dialer: u32,
