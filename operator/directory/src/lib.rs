@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod desk;
 pub mod frame;
 pub mod http;
+pub mod join;
 pub mod limit;
 mod page;
 pub mod pick;
@@ -16,3 +18,4 @@ pub mod serve;
 pub mod stream;
 pub mod timeline;
 pub mod view;
+pub mod wire;

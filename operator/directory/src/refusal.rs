@@ -28,6 +28,12 @@ pub enum Refusal {
     /// 401: the ticket's time is over.
     #[error("the ticket has expired: ask for a new one")]
     ExpiredTicket,
+    /// 401: a ticket for another world.
+    #[error("the ticket is for another world: ask for one for this world")]
+    OtherWorld,
+    /// 401: a ticket that is valid for longer than any may be.
+    #[error("the ticket is valid for longer than an hour: issue it for less, or set the issuer's clock")]
+    TooLongValid,
     /// 409: a ticket admits once.
     #[error("the ticket was used before: ask for a new one")]
     ReplayedTicket,
@@ -70,6 +76,8 @@ impl Refusal {
             Self::TooLarge { .. } => "too_large",
             Self::WrongTicket => "wrong_ticket",
             Self::ExpiredTicket => "expired_ticket",
+            Self::OtherWorld => "other_world",
+            Self::TooLongValid => "too_long_valid_ticket",
             Self::ReplayedTicket => "replayed_ticket",
             Self::TooMany { .. } => "too_many",
             Self::WorldFull => "world_full",
@@ -86,7 +94,7 @@ impl Refusal {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::WrongTicket | Self::ExpiredTicket => StatusCode::UNAUTHORIZED,
+            Self::WrongTicket | Self::ExpiredTicket | Self::OtherWorld | Self::TooLongValid => StatusCode::UNAUTHORIZED,
             Self::ReplayedTicket => StatusCode::CONFLICT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::WorldFull | Self::NoZoneReady | Self::StoreUnavailable | Self::TooManyWatchers => {
