@@ -82,7 +82,7 @@ e2e/browser/node_modules/ready: e2e/browser/package-lock.json
 	cd e2e/browser && npm ci --no-audit --no-fund
 	touch $@
 
-# Its own release profile (fat LTO, one codegen unit) takes long to build and saves seconds at most; this takes 165 s of one core.
+# Its own release profile (fat LTO, one codegen unit) takes long to build and saves seconds at most.
 .cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_LTO := off
 .cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
 .cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_OPT_LEVEL := 1

@@ -1,0 +1,178 @@
+//! One tick, in the order that the handoff asks for.
+//!
+//! What arrived is in before the machine ticks; the machine ticks before inputs are applied, so that a player who is released
+//! at this tick is not simulated in it and one who is taken is; and whether this zone may act is asked once more, with the
+//! time of now, before anything is sent or saved.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use darkages_store::Checkpoint;
+use darkages_topology::{PlayerId, Tick};
+
+use super::{Event, Zone};
+use crate::metrics::{Label, StageLabel};
+use crate::play::Play;
+use crate::stats::{Stage, StageTimes, ZoneState};
+use crate::storage::Request;
+
+/// Ticks between two checkpoints of a player: 250 ms.
+const CHECKPOINT_TICKS: u64 = 15;
+
+/// Inputs that wait in the world for one player, at most; the others wait before it.
+const MAX_INPUTS_AHEAD: u32 = darkages_sim::input::MAX_QUEUED_INPUTS as u32;
+
+/// Ticks between two looks at what changes slowly: links, leases, statistics.
+const SLOW_TICKS: u64 = 6;
+
+impl<G: Play> Zone<G> {
+    pub(super) fn run_tick(&mut self) {
+        let begun = Instant::now();
+        self.stages = StageTimes::default();
+        self.serve(begun);
+        self.want_elsewhere();
+        self.step(Event::Tick);
+        let now = self.moment();
+        if let Some(past) = &mut self.past {
+            past.machine.step(now, Event::Tick, &mut past.hall, &mut self.actions);
+            if !past.machine.remembers() {
+                self.past = None;
+            }
+        }
+        self.carry_out();
+        self.let_linger_go();
+        let ready = self.lap(Stage::Inputs, begun);
+        let stepped = self.simulate(ready);
+        if self.may_act() {
+            self.replicate(stepped);
+            self.checkpoint();
+        }
+        let encoded = Instant::now();
+        self.carry_out();
+        self.ask_store();
+        self.endpoint.flush(Instant::now());
+        self.lap(Stage::Send, encoded);
+        self.keep(begun);
+    }
+
+    /// Puts inputs into the world and steps it.
+    fn simulate(&mut self, ready: Instant) -> Instant {
+        self.feed_inputs();
+        self.freeze_players();
+        self.release_durables();
+        let mut events = std::mem::take(&mut self.world_events);
+        if let Some(life) = &mut self.life {
+            life.hall.world.step(self.tick, &mut events);
+        }
+        for event in events.drain(..) {
+            self.happened(event);
+        }
+        self.world_events = events;
+        self.commit_again();
+        self.lap(Stage::Simulate, ready)
+    }
+
+    /// Moves inputs from the clients' buffers into the world, as many as it takes.
+    fn feed_inputs(&mut self) {
+        let Some(life) = &mut self.life else { return };
+        let world = &mut life.hall.world;
+        let (mut applied, mut twice) = (0, 0);
+        for client in self.clients.iter_mut().filter(|client| client.acting.is_some()) {
+            let Some(last) = world.last_input(client.player) else { continue };
+            while client.inputs.last_applied().0.wrapping_sub(last.0) < MAX_INPUTS_AHEAD {
+                let Some((seq, value)) = client.inputs.take_next() else { break };
+                let value = darkages_sim::InputValue {
+                    heading: darkages_sim::Heading(value.heading),
+                    moving: value.moving,
+                    sprinting: value.sprinting,
+                };
+                match world.queue_input(client.player, seq, value) {
+                    Ok(()) => applied += 1,
+                    Err(reason) => {
+                        let reason = crate::metrics::ReasonLabel { reason: Label(reason.label()) };
+                        self.metrics.inputs_refused.get_or_create(&reason).inc();
+                        twice += 1;
+                    }
+                }
+            }
+        }
+        self.metrics.inputs.inc_by(applied);
+        self.totals.update(|totals| {
+            totals.inputs_applied += applied;
+            totals.inputs_duplicated += twice;
+        });
+    }
+
+    /// Saves a share of the players, so that each is saved every [`CHECKPOINT_TICKS`].
+    fn checkpoint(&mut self) {
+        let Some(life) = &self.life else { return };
+        let fence = life.machine.fence();
+        let due = |player: &&PlayerId| (player.0 ^ self.tick.0).is_multiple_of(CHECKPOINT_TICKS);
+        let checkpoint = |player: &PlayerId| {
+            if crate::handoff::Players::is_busy(&life.hall, *player) {
+                return None;
+            }
+            let owner_epoch = life.machine.write_epoch(*player)?;
+            Some(Checkpoint { player: *player, owner_epoch, data: life.hall.data(*player)? })
+        };
+        let checkpoints: Vec<_> = life.hall.world.players().iter().filter(due).filter_map(checkpoint).collect();
+        if !checkpoints.is_empty() {
+            self.storage.ask(Request::Save { fence, checkpoints });
+        }
+    }
+
+    /// Lets players go who have been without a client for long.
+    fn let_linger_go(&mut self) {
+        let linger = self.config.linger.as_millis() as u64 * 60 / 1_000;
+        let now = self.tick;
+        let due: Vec<_> =
+            self.absent.iter().filter(|(_, since)| now.since(**since) > linger).map(|(player, _)| *player).collect();
+        for player in due {
+            self.absent.remove(&player);
+            self.step(Event::Leave { player });
+        }
+    }
+
+    /// Ends a stage that began at `from`.
+    pub(super) fn lap(&mut self, stage: Stage, from: Instant) -> Instant {
+        let now = Instant::now();
+        let took = now - from;
+        self.stages.0[stage as usize] += took;
+        self.metrics.stages.get_or_create(&StageLabel { stage: Label(stage.label()) }).inc_by(took.as_secs_f64());
+        now
+    }
+
+    /// What follows a tick.
+    fn keep(&mut self, begun: Instant) {
+        let now = Instant::now();
+        let took = now - begun;
+        self.metrics.tick.observe(took.as_secs_f64());
+        self.totals.update(|totals| {
+            totals.ticks += 1;
+            totals.tick_us.saturating_record((took.as_micros() as u64).max(1));
+        });
+        self.ring.push(self.stages);
+        self.shown.ticked_us.store((now - self.shown.started).as_micros() as u64, Ordering::Relaxed);
+        self.clock.advance(self.tick, now);
+        let done = self.tick;
+        self.tick = Tick(done.0 + 1).max(self.clock.due(now).min(done.plus(1)));
+        self.keep_lease(now);
+        self.let_go();
+        if done.0.is_multiple_of(SLOW_TICKS) {
+            self.dial_peers(now);
+            let open = self.life.as_ref().is_some_and(|life| life.hall.ground().is_some()) && self.stopping.is_none();
+            self.endpoint.gatekeeper_mut().open = open || self.life.is_some();
+            self.publish(self.state());
+        }
+    }
+
+    /// What this zone is doing.
+    pub(super) fn state(&self) -> ZoneState {
+        match &self.life {
+            None if self.keeper.is_acquiring() => ZoneState::Acquiring,
+            None => ZoneState::Unassigned,
+            Some(life) if life.hall.ground().is_none() => ZoneState::Retiring,
+            Some(_) => ZoneState::Serving,
+        }
+    }
+}
