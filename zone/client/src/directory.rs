@@ -215,6 +215,12 @@ impl Pool {
         }
     }
 
+    /// Whether a question would be refused now.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.questions.is_full()
+    }
+
     /// The next answer that has come, without waiting.
     #[must_use]
     pub fn answer(&self) -> Option<(u32, Result<Answer, DirectoryError>)> {

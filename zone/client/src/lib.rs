@@ -7,8 +7,10 @@
 
 pub mod clock;
 pub mod directory;
+pub mod happening;
 pub mod inputs;
 pub mod invariant;
+pub mod link;
 pub mod player;
 pub mod swarm;
 pub mod view;

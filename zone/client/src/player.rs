@@ -5,24 +5,23 @@
 //! to three more: the next zone's while a handoff goes on, and old ones until their last words have come. It follows the
 //! first authoritative snapshot with the highest owner epoch (I5) and nothing else.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use darkages_protocol::{
-    ClientMessage, Command, EntityState, InputDatagram, InputValue, RequestId, ResultCode, SelfState,
-};
+use darkages_protocol::{ClientMessage, Command, EntityState, InputDatagram, InputValue, RequestId, SelfState};
 use darkages_topology::{EntityId, OwnerEpoch, PlayerId, Position, Tick};
-use darkages_transport::{Channel, CloseReason};
+use darkages_transport::Channel;
 use rand::SeedableRng;
 use rand_pcg::Pcg32;
 
 use crate::clock::TickClock;
-use crate::directory::Door;
+pub use crate::happening::{Happening, Observer};
 use crate::inputs::InputRing;
-use crate::invariant::Invariant;
+pub use crate::link::Link;
 use crate::view::View;
 
 mod commands;
 mod follow;
+mod greet;
 mod session;
 mod stage;
 
@@ -33,104 +32,6 @@ use stage::Stage;
 
 /// Sessions of one player at once, at most: the one that it plays on, the next one, and two that are ending.
 pub const MAX_SESSIONS: usize = 4;
-
-/// How a player reaches zones. An [`darkages_transport::Endpoint`] is one; tests bring their own.
-pub trait Link {
-    /// How this link names its sessions.
-    type Session: Copy + Eq + std::fmt::Debug;
-
-    /// Opens a session; the answer comes later. `None` when the link has no room for it.
-    fn connect(&mut self, door: &Door, now: Instant) -> Option<Self::Session>;
-
-    /// Queues a message; `false` when the session has no room for it or is gone.
-    fn send(&mut self, session: Self::Session, channel: Channel, payload: &[u8], now: Instant) -> bool;
-
-    /// Tells the peer and forgets the session.
-    fn close(&mut self, session: Self::Session, reason: CloseReason);
-}
-
-/// Who is told what happens.
-pub trait Observer {
-    /// Something happened.
-    fn on(&mut self, happening: Happening);
-}
-
-/// What happens to a player.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Happening {
-    /// A zone took the player in.
-    Welcomed {
-        /// Time since the directory was asked.
-        after: Duration,
-        /// Whether the player was in the world before, in this run.
-        again: bool,
-    },
-    /// A join did not succeed; it will be tried again.
-    JoinFailed {
-        /// Reason code.
-        reason: &'static str,
-    },
-    /// The followed zone said that another one will take over.
-    Redirected,
-    /// An authoritative snapshot was decoded.
-    Snapshot {
-        /// Its number in its session.
-        number: u32,
-        /// Whether it is the first one of another owner.
-        switched: bool,
-        /// Entities in view.
-        visible: usize,
-    },
-    /// An input was acknowledged as applied.
-    Applied {
-        /// Time since it was made.
-        age: Duration,
-    },
-    /// Inputs that were applied are so no more.
-    TakenBack {
-        /// How many.
-        inputs: u32,
-    },
-    /// A command was answered; told once for each request.
-    Answered {
-        /// Which.
-        request: RequestId,
-        /// What the world says.
-        code: ResultCode,
-    },
-    /// A command was said as often as is allowed and nobody answered.
-    Unanswered {
-        /// Which.
-        request: RequestId,
-    },
-    /// A zone told what the player has; see [`Player::condition`] for all of it.
-    Condition {
-        /// Pieces of gold.
-        gold: u64,
-    },
-    /// The session in use ended and the client did not want it.
-    Disconnected {
-        /// Reason code.
-        reason: &'static str,
-    },
-    /// The player asks the directory again.
-    Rejoins {
-        /// Reason code.
-        reason: &'static str,
-    },
-    /// The player has left, as it wished.
-    Left {
-        /// Inputs that were never acknowledged.
-        unacked: usize,
-    },
-    /// An invariant does not hold.
-    Violated {
-        /// Which.
-        invariant: Invariant,
-        /// What was seen.
-        evidence: String,
-    },
-}
 
 /// What a call may use: the link, the observer and the time.
 pub struct Io<'a, L: Link, O: Observer> {

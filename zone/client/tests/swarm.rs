@@ -2,12 +2,20 @@
 
 mod support;
 
+use std::time::Duration;
+
 use darkages_client::swarm::{Swarm, SwarmConfig, SwarmReport, Workload};
+use darkages_transport::FaultPlan;
+use darkages_transport::fault::LinkFaults;
 use support::world::{Counts, World};
 
 fn play(workload: Workload, players: u32, seconds: u32) -> (SwarmReport, Counts) {
+    play_through(workload, players, seconds, None)
+}
+
+fn play_through(workload: Workload, players: u32, seconds: u32, fault: Option<FaultPlan>) -> (SwarmReport, Counts) {
     let world = World::start();
-    let config = SwarmConfig { directory_url: world.url.clone(), workload, players, seconds, seed: 3, fault: None };
+    let config = SwarmConfig { directory_url: world.url.clone(), workload, players, seconds, seed: 3, fault };
     let report = Swarm::start(config).expect("the numbers are possible").join().expect("the directory answers");
     (report, world.stop())
 }
@@ -22,6 +30,22 @@ fn bots_cross_a_border_and_nothing_is_lost() {
     assert_eq!((report.joins, report.never_joined), (60, 0));
     assert!(report.join_failures.iter().any(|(reason, count)| reason == "directory_not_ready" && *count == 3));
     assert!(report.held());
+}
+
+#[test]
+fn a_bad_line_loses_datagrams_and_no_inputs() {
+    let link = LinkFaults {
+        loss: 0.05,
+        duplicate: 0.02,
+        delay: Duration::from_millis(20),
+        jitter: Duration::from_millis(20),
+        ..LinkFaults::default()
+    };
+    let fault = FaultPlan { seed: 5, egress: link, ingress: link, partitions: vec![] };
+    let (report, counts) = play_through(Workload::Border, 40, 10, Some(fault));
+    assert_eq!(report.violations, vec![]);
+    assert_eq!((report.inputs_lost, report.inputs_duplicated, report.disconnects), (0, 0, 0), "{report:#?}");
+    assert!(counts.handoffs > 0 && report.inputs_applied == counts.applied, "{report:#?} {counts:?}");
 }
 
 #[test]
@@ -44,6 +68,6 @@ fn bots_come_and_go() {
 #[test]
 #[ignore = "a measurement of a minute, for a quiet machine"]
 fn the_cost_of_600_bots() {
-    let (report, _) = play(Workload::Crowd, 600, 30);
+    let (report, _) = play(Workload::Spread, 600, 30);
     println!("{report:#?}");
 }

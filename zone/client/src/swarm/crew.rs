@@ -29,7 +29,7 @@ use crate::directory::{Answer, Directory, DirectoryError, Door, Pool, Question};
 /// Longest time between two looks at the sockets.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Threads that ask the directory.
-const ASKING_THREADS: usize = 4;
+const ASKING_THREADS: usize = 8;
 /// How often the borders are looked up again, for those who cross them.
 const LOOK_UP_BORDERS: Duration = Duration::from_secs(5);
 /// How long the directory may take to tell the world for the first time.
@@ -219,13 +219,14 @@ impl<'a> Crew<'a> {
         for round in 0..due {
             for index in 0..self.lines[line].bots.len() {
                 let bot = self.lines[line].bots[index];
+                // A bot that finds the pool busy asks with a later step.
+                let is_busy = self.pool.is_full();
                 let asks = self.with_bot(line, bot, |bot, line, around| {
                     if round == 0 && bot.player.is_inside() {
                         around.meter.inputs_skipped += skipped;
                     }
                     bot.step(&mut line.seat(bot.number), around);
-                    bot.player
-                        .asks_for_door()
+                    (!is_busy && bot.player.asks_for_door())
                         .then_some(Question::Join { player: bot.player.id(), spawn: Some(bot.part.spawn) })
                 });
                 if let Some(question) = asks

@@ -16,7 +16,7 @@ pub struct Feed {
     slots: BTreeMap<EntityId, u16>,
     free: Vec<u16>,
     acked: HashMap<u16, (SnapshotNumber, EntityState)>,
-    sent: VecDeque<(SnapshotNumber, Vec<(u16, EntityState)>)>,
+    sent: VecDeque<(SnapshotNumber, Vec<(EntityId, u16, EntityState)>)>,
     removes: BTreeMap<u16, SnapshotNumber>,
     removed_in: HashMap<u16, Vec<SnapshotNumber>>,
 }
@@ -54,7 +54,7 @@ impl Feed {
                 None => block.full(wire_slot, *id, state),
             };
             if fits.is_ok() {
-                sent.push((slot, *state));
+                sent.push((*id, slot, *state));
             }
         }
         self.sent.push_back((self.number, sent));
@@ -79,8 +79,9 @@ impl Feed {
 
     fn acknowledge(&mut self, number: SnapshotNumber) {
         let Some((_, states)) = self.sent.iter().find(|(of, _)| *of == number) else { return };
-        for (slot, state) in states {
-            let held = self.slots.values().any(|of| of == slot);
+        for (id, slot, state) in states {
+            // The slot may show somebody else by now.
+            let held = self.slots.get(id) == Some(slot);
             if held && self.acked.get(slot).is_none_or(|(before, _)| *before < number) {
                 self.acked.insert(*slot, (number, *state));
             }
