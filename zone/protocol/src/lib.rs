@@ -31,7 +31,4 @@ pub use message::{
 pub use nonce::NonceCache;
 pub use snapshot::{Snapshot, SnapshotHeader, SnapshotNumber};
 pub use ticket::{Ticket, TicketKey};
-pub use token::{ConnectToken, PublicToken, Subject, WorldKey};
-
-/// Version of everything that clients see, raised when an older client could not understand a newer zone.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub use token::{ConnectToken, Subject, WorldKey};

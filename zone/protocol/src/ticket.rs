@@ -1,16 +1,16 @@
 //! Tickets: a studio's login service says who a player is, and the directory believes it.
 //!
-//! The service and the directory share a key; a ticket is signed with HMAC-SHA256 and travels as text. It admits once: the
-//! directory remembers its nonce until it expires. `docs/PROTOCOL.md` has the layout, so that a login service in any
-//! language can issue tickets.
+//! The service and the directory share a key; a ticket is signed with HMAC-SHA256 and travels as text in base64url without
+//! padding. It admits once: the directory remembers its nonce until it expires. `docs/PROTOCOL.md` has the layout, so that a
+//! login service in any language can issue tickets.
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use darkages_topology::world::{MAX_COORDINATE_M, UNITS_PER_METRE};
 use darkages_topology::{PlayerId, Position};
 use ring::hmac;
-
-use crate::token::{from_text, to_text};
 
 /// Longest time between the making of a ticket and its expiry, in seconds.
 pub const MAX_TICKET_LIFETIME_S: u64 = 3_600;
@@ -110,7 +110,7 @@ impl Ticket {
         bytes.extend_from_slice(world);
         let signature = hmac::sign(&key.0, &signed(&bytes));
         bytes.extend_from_slice(signature.as_ref());
-        to_text(&bytes)
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Checks a ticket's signature, world and time. Whether its nonce is new is for the caller to check.
@@ -121,7 +121,7 @@ impl Ticket {
         if text.len() > MAX_TICKET_CHARS {
             return Err(TicketError::WrongTicket);
         }
-        let bytes = from_text(text).ok_or(TicketError::WrongTicket)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TicketError::WrongTicket)?;
         let (body, signature) = bytes.split_last_chunk::<SIGNATURE_BYTES>().ok_or(TicketError::WrongTicket)?;
         hmac::verify(&key.0, &signed(body), signature).map_err(|_| TicketError::WrongTicket)?;
         let ticket = Self::parse(body).ok_or(TicketError::WrongTicket)?;

@@ -1,21 +1,15 @@
 //! Connect tokens: what opens a zone's door to one player or one peer, once.
 //!
 //! The directory (and a zone, for a handoff) seals a [`ConnectToken`] with the world key; only zones can open it. Its holder
-//! gets a [`PublicToken`]: where to go, whom to expect there, and the key that it shares with the zone for one handshake.
-//! Time and randomness are passed in.
+//! is told beside it where to go, whom to expect there, and the key that it shares with the zone for one handshake. Time and
+//! randomness are passed in.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use darkages_topology::{PlayerId, Position, ShardEpoch, ShardId};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use serde::{Deserialize, Serialize};
 
 use crate::code::AdmissionCode;
-
-mod text;
-
-pub(crate) use text::{from_text, to_text};
 
 /// Longest time between the making of a token and its expiry, in seconds. Zones remember a nonce until then, so that it
 /// bounds their memory.
@@ -223,34 +217,6 @@ impl ConnectToken {
     }
 }
 
-/// What the directory answers to a player who may come in. In JSON, bytes are base64url without padding.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PublicToken {
-    /// UDP addresses of the zone; try them in order.
-    pub endpoints: Vec<SocketAddr>,
-    /// Static public key of the zone's transport.
-    #[serde(with = "text::key")]
-    pub server_key: [u8; 32],
-    /// Key that client and zone share for this one handshake.
-    #[serde(with = "text::key")]
-    pub psk: [u8; 32],
-    /// When the token is over, in seconds of Unix time.
-    pub expires_unix_s: u64,
-    /// The sealed token.
-    #[serde(with = "text::bytes")]
-    pub sealed: Vec<u8>,
-}
-
-impl fmt::Debug for PublicToken {
-    /// Without its secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublicToken")
-            .field("endpoints", &self.endpoints)
-            .field("expires_unix_s", &self.expires_unix_s)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,19 +267,5 @@ mod tests {
     fn secrets_are_not_printed() {
         let text = format!("{:?} {:?}", token(subjects()[0]), WorldKey::new(&[1; 32]));
         assert!(!text.contains("9, 9") && !text.contains("1, 1"), "{text}");
-    }
-
-    #[test]
-    fn a_public_token_is_json() {
-        let public = PublicToken {
-            endpoints: vec!["127.0.0.1:7777".parse().expect("it is an address")],
-            server_key: [1; 32],
-            psk: [2; 32],
-            expires_unix_s: 1_030,
-            sealed: vec![3; SEALED_BYTES],
-        };
-        let json = serde_json::to_string(&public).expect("it has a form");
-        assert_eq!(serde_json::from_str::<PublicToken>(&json).expect("it is one"), public);
-        assert!(serde_json::from_str::<PublicToken>(&json.replace("AQEB", "AQ")).is_err());
     }
 }

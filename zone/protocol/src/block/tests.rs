@@ -74,7 +74,7 @@ fn broken_blocks_are_named() {
     assert_eq!(broken(&[2]), Some("block_cut"));
     assert_eq!(broken(&[0b0001]), Some("block_bad_age"), "a delta with the age of none before it");
     assert_eq!(broken(&[0b1001, 0]), Some("block_bad_age"), "age 0");
-    assert_eq!(broken(&[0b010, 0b1_1111_000]), Some("block_bad_id"));
+    assert_eq!(broken(&[0b010, 0b1111_1000]), Some("block_bad_id"));
     assert_eq!(broken(&[0xff; MAX_BLOCK_BYTES + 1]), Some("block_too_long"));
     assert_eq!(broken(&[0b11111, 0, 0b10]), None, "remove of the absolute slot 4096");
     // 8191 is the last slot; the one after it is beyond the table.
