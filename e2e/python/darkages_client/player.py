@@ -66,6 +66,7 @@ class Player:
         self._old: list[Attached] = []
         self._next_input = self._last_snapshot = 0.0
         self._next_request = time.time_ns()
+        self._makes_inputs = True
 
     # What a program does with a player -------------------------------------------------------------------------------
 
@@ -88,6 +89,13 @@ class Player:
                 return False
             self._step(now)
         return True
+
+    def drain(self, seconds: float) -> bool:
+        """Makes no more inputs until the zone has applied all that were made; whether it did in time."""
+        self._makes_inputs = False
+        drained = self.run(seconds, until=lambda: len(self.ring) == 0)
+        self._makes_inputs = True
+        return drained
 
     def own(self) -> EntityState | None:
         return self.entities().get(self.welcome.entity) if self.welcome else None
@@ -132,7 +140,8 @@ class Player:
         if now >= self._next_input and self.epoch > 0 and self._playing.over_at is None:
             # A late call makes up for what it missed, within reason.
             self._next_input = max(self._next_input + INPUT_EVERY_S, now - 5 * INPUT_EVERY_S)
-            self.ring.push(self.controls)
+            if self._makes_inputs:
+                self.ring.push(self.controls)
             self._send_inputs()
         wake = self._next_input if self.epoch > 0 else now + 0.01
         for attached in self._all():
