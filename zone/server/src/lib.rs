@@ -8,6 +8,7 @@
 pub mod clients;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod gate;
 pub mod hall;
 pub mod handle;

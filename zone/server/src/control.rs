@@ -1,0 +1,135 @@
+//! The control contract over gRPC: what an operator asks of a zone in a process of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use darkages_topology::control::zone_control_server::ZoneControl;
+use darkages_topology::control::{
+    AssignRequest, AssignResponse, DrainRequest, DrainResponse, PushTopologyRequest, PushTopologyResponse,
+    Stage as WireStage, StatsRequest, StatsResponse,
+};
+use darkages_topology::map::{MAX_SHARD_ID, ZoneEndpoint};
+use darkages_topology::{ShardId, Topology};
+use tonic::{Request, Response, Status};
+
+use crate::handle::{HandleError, ZoneHandle};
+use crate::stats::{Stage, ZoneStats};
+
+/// Bytes of a map, at most: what the store keeps.
+const MAX_TOPOLOGY_BYTES: usize = darkages_store::limits::MAX_TOPOLOGY_BYTES;
+
+/// The service of one zone.
+#[derive(Clone, Debug)]
+pub struct ControlService {
+    zone: ZoneHandle,
+}
+
+impl ControlService {
+    /// The service of this zone.
+    #[must_use]
+    pub const fn new(zone: ZoneHandle) -> Self {
+        Self { zone }
+    }
+}
+
+#[tonic::async_trait]
+impl ZoneControl for ControlService {
+    async fn assign(&self, request: Request<AssignRequest>) -> Result<Response<AssignResponse>, Status> {
+        let AssignRequest { shard, topology } = request.into_inner();
+        if !(1..=MAX_SHARD_ID).contains(&shard) {
+            return Err(Status::invalid_argument(format!("shard {shard} is out of range: give 1 to {MAX_SHARD_ID}")));
+        }
+        self.zone.assign(ShardId(shard), read(&topology)?).map_err(status)?;
+        Ok(Response::new(AssignResponse {}))
+    }
+
+    async fn push_topology(
+        &self,
+        request: Request<PushTopologyRequest>,
+    ) -> Result<Response<PushTopologyResponse>, Status> {
+        let topology = read(&request.into_inner().topology)?;
+        let revision = self.zone.push_topology(topology).map_err(status)?;
+        Ok(Response::new(PushTopologyResponse { revision: revision.0 }))
+    }
+
+    async fn drain(&self, _request: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        self.zone.drain().map_err(status)?;
+        Ok(Response::new(DrainResponse {}))
+    }
+
+    async fn stats(&self, request: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
+        let wants_positions = request.into_inner().positions;
+        Ok(Response::new(response(&self.zone.stats(), wants_positions)))
+    }
+}
+
+fn read(json: &[u8]) -> Result<Arc<Topology>, Status> {
+    if json.len() > MAX_TOPOLOGY_BYTES {
+        let problem = format!("topology has {} bytes: at most {MAX_TOPOLOGY_BYTES}", json.len());
+        return Err(Status::invalid_argument(problem));
+    }
+    let map = serde_json::from_slice(json).map_err(|error| Status::invalid_argument(format!("topology: {error}")))?;
+    Ok(Arc::new(map))
+}
+
+fn status(error: HandleError) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn response(stats: &ZoneStats, wants_positions: bool) -> StatsResponse {
+    let ZoneStats {
+        state,
+        endpoint,
+        shard,
+        epoch,
+        draining,
+        tick,
+        revision,
+        players,
+        sessions,
+        ghosts,
+        handoffs,
+        empty,
+        views,
+        ticks,
+        positions,
+    } = stats;
+    let (zone, address, public_key) = match endpoint {
+        Some(ZoneEndpoint { zone, address, public_key }) => (zone.0.clone(), address.to_string(), public_key.to_vec()),
+        None => Default::default(),
+    };
+    let shown = if wants_positions { positions.as_slice() } else { &[] };
+    let stage =
+        |stage: Stage| WireStage { name: stage.label().into(), mean_us: micros(ticks.stages.0[stage as usize]) };
+    StatsResponse {
+        zone,
+        address,
+        public_key,
+        shard: shard.map_or(0, |shard| shard.0),
+        epoch: epoch.map_or(0, |epoch| epoch.0),
+        state: state.label().into(),
+        draining: *draining,
+        tick: tick.0,
+        revision: revision.0,
+        players: count(*players),
+        sessions: count(*sessions),
+        ghosts: count(*ghosts),
+        handoffs: count(*handoffs),
+        empty: *empty,
+        tick_p50_us: micros(ticks.p50),
+        tick_p95_us: micros(ticks.p95),
+        tick_p99_us: micros(ticks.p99),
+        stages: Stage::ALL.into_iter().map(stage).collect(),
+        positions: shown.iter().flat_map(|(_, place)| [place.x, place.y]).collect(),
+        handles: shown.iter().map(|(handle, _)| *handle).collect(),
+        views: count(*views),
+    }
+}

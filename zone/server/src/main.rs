@@ -1,0 +1,124 @@
+//! `zone-server`: one zone in a process of its own, told what to serve over its control API.
+
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use darkages_server::config::DEFAULT_CAPACITY;
+use darkages_server::control::ControlService;
+use darkages_server::{ZoneConfig, ZoneHandle, http, spawn};
+use darkages_sim::DefaultGame;
+use darkages_store::{Embedded, Store};
+use darkages_topology::ZoneId;
+use darkages_topology::control::zone_control_server::ZoneControlServer;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Bad input: something that the user can put right.
+const BAD_INPUT: u8 = 2;
+
+/// Serves one zone of a DarkAges world until SIGTERM, which saves its players.
+#[derive(Parser, Debug)]
+#[command(name = "zone-server", version)]
+struct Options {
+    /// Name of this zone, unique in its world
+    #[arg(long)]
+    zone: String,
+    /// Name of the world that the store must hold
+    #[arg(long, default_value = "world")]
+    world: String,
+    /// UDP address for clients and other zones; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// UDP address that others are told, when it is not the one above
+    #[arg(long)]
+    advertise: Option<SocketAddr>,
+    /// TCP address of the control API
+    #[arg(long, default_value = "127.0.0.1:0")]
+    control: SocketAddr,
+    /// TCP address of /metrics, /healthz and /readyz
+    #[arg(long, default_value = "127.0.0.1:0")]
+    http: SocketAddr,
+    /// Folder of the embedded store
+    #[arg(long)]
+    data: PathBuf,
+    /// File with the world's key: 64 hexadecimal digits
+    #[arg(long)]
+    world_key_file: PathBuf,
+    /// Seed of the world's randomness
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Players that it takes in, at most
+    #[arg(long, default_value_t = DEFAULT_CAPACITY, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
+    capacity: usize,
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("zone-server: {error:#}");
+            ExitCode::from(BAD_INPUT)
+        }
+    }
+}
+
+fn run(options: Options) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+    let world_key = read_key(&options.world_key_file)?;
+    std::fs::create_dir_all(&options.data).with_context(|| format!("--data {}", options.data.display()))?;
+    let store: Arc<dyn Store> = Arc::new(Embedded::open(&options.data.join("world.redb"), &options.world)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let config = ZoneConfig {
+        advertise: options.advertise,
+        seed: options.seed,
+        capacity: options.capacity,
+        ..ZoneConfig::new(ZoneId(options.zone.clone()), options.listen, world_key)
+    };
+    let zone = spawn::<DefaultGame>(config, store.clone(), runtime.handle())
+        .with_context(|| format!("--listen {}", options.listen))?;
+    let served = runtime.block_on(serve(&options, &zone));
+    zone.shutdown();
+    runtime.block_on(store.close())?;
+    served
+}
+
+/// Serves until a signal comes. Says on standard output where, so that whoever started it can find it.
+async fn serve(options: &Options, zone: &ZoneHandle) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+    let control = tokio::net::TcpListener::bind(options.control).await;
+    let control = control.with_context(|| format!("--control {}", options.control))?;
+    let web = tokio::net::TcpListener::bind(options.http).await.with_context(|| format!("--http {}", options.http))?;
+    println!("udp={} control={} http={}", zone.address(), control.local_addr()?, web.local_addr()?);
+    let service = ZoneControlServer::new(ControlService::new(zone.clone()));
+    let incoming = tokio_stream::wrappers::TcpListenerStream::new(control);
+    let control = tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming);
+    let web = axum::serve(web, http::router(zone.clone())).into_future();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        result = control => Ok(result?),
+        result = web => Ok(result?),
+        _ = term.recv() => Ok(()),
+        _ = int.recv() => Ok(()),
+    }
+}
+
+fn read_key(path: &std::path::Path) -> anyhow::Result<[u8; 32]> {
+    let problem = || format!("--world-key-file {}: give a file with 64 hexadecimal digits", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{} ({error})", problem()))?;
+    let text = text.trim();
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        anyhow::bail!(problem());
+    }
+    for (at, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).map_err(|_| anyhow::anyhow!(problem()))?;
+    }
+    Ok(key)
+}

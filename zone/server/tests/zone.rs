@@ -1,0 +1,195 @@
+//! A zone as a library: players come, play, leave and come back, over real UDP and a real store.
+
+mod client;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use client::{DEADLINE, TestClient, WORLD_KEY};
+use darkages_protocol::{ClientMessage, ClosingCode, Command, Goods, InputValue, RequestId, ResultCode, ZoneMessage};
+use darkages_server::{ZoneConfig, ZoneHandle, ZoneState, spawn};
+use darkages_sim::{DefaultGame, default_game::Rules};
+use darkages_store::{Embedded, Store};
+use darkages_topology::{Axis, PlayerId, Position, Rect, ShardId, Side, Topology, ZoneId};
+use darkages_transport::CloseReason;
+use tokio::runtime::Runtime;
+
+const EAST: InputValue = InputValue { heading: 0, moving: true, sprinting: false };
+const STILL: InputValue = InputValue { heading: 0, moving: false, sprinting: false };
+
+struct World {
+    runtime: Runtime,
+    store: Arc<dyn Store>,
+    zones: Vec<ZoneHandle>,
+    topology: Topology,
+}
+
+impl World {
+    fn open(data: &Path, zones: usize) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(&data.join("world.redb"), "test").expect("a store"));
+        let bounds = Rect::from_metres(0.0, 0.0, 1_000.0, 1_000.0).expect("bounds");
+        let mut topology = Topology::whole(bounds).expect("a map");
+        let start = |number: usize| {
+            let zone = ZoneId(format!("zone-{number}"));
+            let config = ZoneConfig {
+                rules: Rules { npcs_per_square_km: 0, ..Rules::default() },
+                ..ZoneConfig::new(zone, "127.0.0.1:0".parse().expect("an address"), WORLD_KEY)
+            };
+            spawn::<DefaultGame>(config, store.clone(), runtime.handle()).expect("a zone")
+        };
+        let zones: Vec<_> = (0..zones).map(start).collect();
+        topology = topology.assign(ShardId(1), zones[0].endpoint().clone()).expect("assigned");
+        zones[0].assign(ShardId(1), Arc::new(topology.clone())).expect("told");
+        await_that("the zone serves", || zones[0].stats().state == ZoneState::Serving);
+        Self { runtime, store, zones, topology }
+    }
+
+    /// Cuts the only shard at `x` metres; the eastern side goes to the second zone.
+    fn split_at(&mut self, x: i32) -> ShardId {
+        let there = self.zones[1].endpoint().clone();
+        let at = Position::from_metres(x, 0).x;
+        let (map, id) = self.topology.split(ShardId(1), Axis::X, at, Side::High, Some(there)).expect("a cut");
+        self.topology = map;
+        let map = Arc::new(self.topology.clone());
+        self.zones[1].assign(id, map.clone()).expect("told");
+        for zone in &self.zones {
+            zone.push_topology(map.clone()).expect("told");
+        }
+        id
+    }
+
+    fn close(self) {
+        for zone in &self.zones {
+            zone.shutdown();
+            assert_eq!(zone.totals().faults, 0, "the store found no fault in the handoffs");
+        }
+        self.runtime.block_on(self.store.close()).expect("the store closes");
+    }
+}
+
+fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < DEADLINE, "{what} did not come about");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+fn metres(x: i32, y: i32) -> Position {
+    Position::from_metres(x, y)
+}
+
+#[test]
+fn a_player_walks_and_comes_back_to_where_it_stood() {
+    let data = tempfile::tempdir().expect("a folder");
+    let world = World::open(data.path(), 1);
+    let zone = world.zones[0].endpoint().clone();
+    let mut client = TestClient::dial(&zone, ShardId(1), PlayerId(1), metres(100, 100));
+    client.play_until(STILL, "a welcome", |client| client.entity().is_some());
+    let me = client.entity().expect("welcomed");
+    client.play_until(EAST, "walking 3 m", |client| {
+        client.sees(me).is_some_and(|state| state.position.x >= metres(103, 0).x)
+    });
+    let applied = client.applied;
+    assert!(applied.0 >= 30, "3 m are 30 steps, {applied}");
+    client.say(&ClientMessage::Leave);
+    client.play_until(STILL, "a goodbye", |client| client.closed.is_some());
+    assert_eq!(client.closed, Some(CloseReason::Application(ClosingCode::Left.code())));
+    world.close();
+
+    let world = World::open(data.path(), 1);
+    let zone = world.zones[0].endpoint().clone();
+    let mut client = TestClient::dial(&zone, ShardId(1), PlayerId(1), metres(900, 900));
+    client.play_until(STILL, "being shown", |client| client.entity().is_some_and(|me| client.sees(me).is_some()));
+    assert_eq!(client.entity(), Some(me), "the entity is the player's for ever");
+    let place = client.sees(me).expect("shown").position;
+    assert!(place.x >= metres(103, 0).x && place.y == metres(0, 100).y, "{place:?}");
+    world.close();
+}
+
+#[test]
+fn a_gift_is_confirmed_once_and_survives_a_restart() {
+    let data = tempfile::tempdir().expect("a folder");
+    let world = World::open(data.path(), 1);
+    let zone = world.zones[0].endpoint().clone();
+    let mut giver = TestClient::dial(&zone, ShardId(1), PlayerId(1), metres(100, 100));
+    let mut taker = TestClient::dial(&zone, ShardId(1), PlayerId(2), metres(102, 100));
+    taker.play_until(STILL, "a welcome", |client| client.entity().is_some());
+    let to = taker.entity().expect("welcomed");
+    giver.play_until(STILL, "seeing the other", |client| client.sees(to).is_some());
+    let goods = Goods { gold: 30, items: Vec::new() };
+    let command = Command::Give { to, goods };
+    let is_done = |message: &ZoneMessage| {
+        matches!(message, ZoneMessage::CommandResult { request: RequestId(5), code: ResultCode::Done })
+    };
+    for times in 1..=2 {
+        giver.say(&ClientMessage::Command { request: RequestId(5), command: command.clone() });
+        giver
+            .play_until(STILL, "the result", |client| client.messages.iter().filter(|at| is_done(at)).count() == times);
+    }
+    world.close();
+
+    let world = World::open(data.path(), 1);
+    let zone = world.zones[0].endpoint().clone();
+    for (player, gold) in [(1, 70), (2, 130)] {
+        let mut client = TestClient::dial(&zone, ShardId(1), PlayerId(player), metres(100, 100));
+        let has = |message: &ZoneMessage| matches!(message, ZoneMessage::SelfState(state) if state.gold == gold);
+        client.play_until(STILL, "the right purse", |client| client.messages.iter().any(has));
+    }
+    world.close();
+}
+
+#[test]
+fn garbage_is_counted_and_a_client_that_sends_much_of_it_is_closed() {
+    let data = tempfile::tempdir().expect("a folder");
+    let world = World::open(data.path(), 1);
+    let zone = world.zones[0].endpoint().clone();
+    let mut client = TestClient::dial(&zone, ShardId(1), PlayerId(1), metres(100, 100));
+    client.play_until(STILL, "a snapshot", |client| client.snapshots > 0);
+    for at in 0..64_u8 {
+        client.send_input_bytes(&[0xff ^ at; 40]);
+    }
+    client.play_until(STILL, "the end", |client| client.closed.is_some());
+    assert_eq!(client.closed, Some(CloseReason::Application(ClosingCode::BadMessage.code())));
+    let text = world.zones[0].metrics().text();
+    assert!(text.contains("darkages_messages_refused_total{reason=\"input_"), "{text}");
+    let mut other = TestClient::dial(&zone, ShardId(1), PlayerId(2), metres(100, 100));
+    other.play_until(STILL, "the zone playing on", |client| client.snapshots > 3);
+    world.close();
+}
+
+#[test]
+fn a_split_hands_over_who_stands_on_the_other_side() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut world = World::open(data.path(), 2);
+    let zone = world.zones[0].endpoint().clone();
+    let mut west = TestClient::dial(&zone, ShardId(1), PlayerId(1), metres(480, 500));
+    let mut east = TestClient::dial(&zone, ShardId(1), PlayerId(2), metres(520, 500));
+    east.play_until(STILL, "a snapshot", |client| client.snapshots > 0);
+    west.play_until(STILL, "a snapshot", |client| client.snapshots > 0);
+    let id = world.split_at(500);
+    let redirect = |message: &ZoneMessage| match message {
+        ZoneMessage::Redirect(redirect) => Some(redirect.clone()),
+        _ => None,
+    };
+    east.play_until(STILL, "a redirect", |client| client.messages.iter().any(|at| redirect(at).is_some()));
+    let redirect = east.messages.iter().find_map(redirect).expect("redirected");
+    assert_eq!(redirect.endpoint, world.zones[1].address());
+    assert_eq!(world.zones[1].stats().shard, Some(id));
+    // The client attaches to the new zone with its token while it plays on here.
+    let me = east.entity();
+    let mut moved = east.attach(&redirect);
+    let begun = Instant::now();
+    while moved.newest.owner_epoch != redirect.owner_epoch {
+        assert!(begun.elapsed() < DEADLINE, "the new zone did not take over: {:?}", moved.newest);
+        east.turn();
+        moved.turn();
+    }
+    assert_eq!(moved.entity(), me, "nobody respawns");
+    moved.play_until(STILL, "seeing the neighbour", |client| client.seen() == 2);
+    assert_eq!(world.zones[1].stats().players, 1);
+    world.close();
+}
