@@ -4,6 +4,7 @@
 
 mod bounds;
 mod exit;
+mod local;
 mod plan;
 mod swarm;
 mod version;
@@ -22,6 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Local(local::Args),
     Plan(plan::Args),
     Swarm(swarm::Args),
     Version(version::Args),
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::of_usage(&error),
     };
     exit::of_run(match command {
+        Command::Local(args) => local::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Swarm(args) => swarm::run(args),
         Command::Version(args) => version::run(args),
