@@ -4,8 +4,8 @@
 
 mod bounds;
 mod exit;
-mod local;
 mod plan;
+mod sim;
 mod swarm;
 mod version;
 
@@ -23,8 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Local(local::Args),
     Plan(plan::Args),
+    Sim(sim::Args),
     Swarm(swarm::Args),
     Version(version::Args),
 }
@@ -35,8 +35,8 @@ fn main() -> ExitCode {
         Err(error) => return exit::of_usage(&error),
     };
     exit::of_run(match command {
-        Command::Local(args) => local::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Sim(args) => sim::run(args),
         Command::Swarm(args) => swarm::run(args),
         Command::Version(args) => version::run(args),
     })

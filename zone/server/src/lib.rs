@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod peers;
 pub mod play;
 pub mod replication;
+pub mod simulator;
 pub mod stats;
 pub mod storage;
 pub mod zone;

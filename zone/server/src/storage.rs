@@ -13,7 +13,7 @@ use darkages_store::{
     Acquired, Checkpoint, Committed, Event, Fence, LogSeq, OwnerRecord, Renewed, Saved, Store, StoreError, Swap,
     Swapped, Transaction,
 };
-use darkages_topology::{PlayerId, ShardId, ZoneId};
+use darkages_topology::{OwnerEpoch, PlayerId, ShardId, ZoneId};
 use tokio::runtime::Handle;
 
 use crate::handoff::CallId;
@@ -133,8 +133,8 @@ pub enum Answer {
     Saved {
         /// Who wrote.
         fence: Fence,
-        /// Whose checkpoints.
-        players: Vec<PlayerId>,
+        /// Whose checkpoints, and the owner epochs that they carried.
+        players: Vec<(PlayerId, OwnerEpoch)>,
         /// One answer each.
         result: Result<Vec<Saved>, StoreError>,
     },
@@ -254,7 +254,7 @@ async fn serve(store: &dyn Store, request: Request) -> Answer {
             Answer::Owners { fence, calls, result: within("reading owner records", store.owners(&players)).await }
         }
         Request::Save { fence, checkpoints } => {
-            let players = checkpoints.iter().map(|checkpoint| checkpoint.player).collect();
+            let players = checkpoints.iter().map(|checkpoint| (checkpoint.player, checkpoint.owner_epoch)).collect();
             Answer::Saved { fence, players, result: within("saving", store.save_batch(fence, checkpoints)).await }
         }
         Request::Commit { fence, transaction } => {
@@ -278,7 +278,8 @@ fn refusal(request: Request) -> Answer {
         }
         Request::Owners { fence, calls } => Answer::Owners { fence, calls, result: Err(no("reading owner records")) },
         Request::Save { fence, checkpoints } => {
-            let players = checkpoints.into_iter().map(|checkpoint| checkpoint.player).collect();
+            let players =
+                checkpoints.into_iter().map(|checkpoint| (checkpoint.player, checkpoint.owner_epoch)).collect();
             Answer::Saved { fence, players, result: Err(no("saving")) }
         }
         Request::Commit { fence, transaction } => {

@@ -158,6 +158,8 @@ pub(super) struct Core {
     pub under_way: usize,
     pub remembered: usize,
     pub started_now: usize,
+    /// Whether players are let in by handoffs.
+    pub is_ready: bool,
     /// The store refused a write because this incarnation is over.
     pub is_fenced: bool,
 }
@@ -178,6 +180,7 @@ impl Core {
             under_way: 0,
             remembered: 0,
             started_now: 0,
+            is_ready: true,
             is_fenced: false,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use darkages_store::{Fence, OwnerRecord, Swapped};
-use darkages_topology::{PlayerId, ShardId, Tick};
+use darkages_topology::{OwnerEpoch, PlayerId, ShardId, Tick};
 
 use super::action::CallId;
 use super::message::PeerMessage;
@@ -25,6 +25,14 @@ pub enum Event {
     /// A tick is about to be simulated. Passed once for each, after everything that arrived and before inputs are applied.
     Tick,
 
+    /// Whether this zone lets players in by handoffs; while it does not, PREPAREs are not answered. A machine starts ready.
+    /// A driver tells a new one that it is not, until each neighbour has sent a frame or half a second has passed: whoever
+    /// came earlier would see everybody else vanish for a moment (I6). And it tells one whose shard has lost its ground, so
+    /// that a zone that is empty stays empty.
+    Ready {
+        /// Whether it does.
+        ready: bool,
+    },
     /// The lease was acquired or renewed and may be relied upon until this time: the moment at which it was *asked for* plus
     /// its duration.
     Lease {
@@ -76,10 +84,14 @@ pub enum Event {
         /// What the store said.
         answer: StoreAnswer,
     },
-    /// The store refused a checkpoint or a transaction of this player: the record is not what the machine thinks.
+    /// The store refused a checkpoint or a transaction of this player because this zone does not act for them under that
+    /// owner epoch (not because of its version): the record is not what the machine thinks. Ignored when the machine has
+    /// learnt better meanwhile.
     WriteRefused {
         /// Whose.
         player: PlayerId,
+        /// What the write carried.
+        owner_epoch: OwnerEpoch,
     },
 
     /// A client has attached for this player, by a redirect or through the directory.

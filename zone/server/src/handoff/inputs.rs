@@ -68,6 +68,21 @@ impl<I> InputBuffer<I> {
         }
     }
 
+    /// The client holds no input before `seq` any more: those that are due and missing never come, because somebody had
+    /// acknowledged them whose state was lost in a crash. Says how many are lost. Only for a player whom this zone acts for.
+    pub fn skip_to(&mut self, seq: InputSeq) -> u32 {
+        while self.first < seq && matches!(self.waiting.front(), Some(None)) {
+            self.waiting.pop_front();
+            self.first = self.first.next();
+        }
+        let next = if self.waiting.is_empty() { seq } else { seq.min(self.first) };
+        let lost = next.0.saturating_sub(self.applied.next().0);
+        if lost > 0 {
+            self.applied(InputSeq(next.0 - 1));
+        }
+        lost
+    }
+
     /// The next input after the last applied one, if it is here; it counts as applied then.
     pub fn take_next(&mut self) -> Option<(InputSeq, I)> {
         let due = self.applied.next();
@@ -153,6 +168,19 @@ mod tests {
         assert!(buffer.is_empty());
         buffer.push(InputSeq(51), 51);
         assert_eq!(drain(&mut buffer), [51]);
+    }
+
+    #[test]
+    fn skips_what_never_comes_and_nothing_else() {
+        let mut buffer = InputBuffer::new(InputSeq(10));
+        buffer.push(InputSeq(11), 11);
+        buffer.push(InputSeq(15), 15);
+        assert_eq!(buffer.skip_to(InputSeq(11)), 0);
+        assert_eq!(drain(&mut buffer), [11]);
+        assert_eq!(buffer.skip_to(InputSeq(20)), 3);
+        assert_eq!(drain(&mut buffer), [15]);
+        assert_eq!(buffer.skip_to(InputSeq(20)), 4);
+        assert_eq!(buffer.last_applied(), InputSeq(19));
     }
 
     #[test]

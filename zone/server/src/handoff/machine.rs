@@ -58,6 +58,8 @@ pub struct Counts {
     pub remembered: usize,
     /// Gone, with the final state on its way to the record.
     pub leaving: usize,
+    /// NPCs that were released and not yet acknowledged.
+    pub npcs: usize,
 }
 
 /// All handoffs of one incarnation of a shard. See the [module](super) for what a driver does with it.
@@ -141,7 +143,14 @@ impl ZoneMachine {
     /// Whether a final state is remembered that a taker may need still.
     #[must_use]
     pub fn remembers(&self) -> bool {
-        self.players.values().any(|entry| matches!(entry.role, Role::Released(_)))
+        self.remembered().next().is_some()
+    }
+
+    /// Players who were released and not yet taken, as far as this zone knows. Its frames to neighbours go on showing them,
+    /// because nobody else may show them yet (I6).
+    pub fn remembered(&self) -> impl Iterator<Item = PlayerId> + '_ {
+        let released = |entry: &Entry| matches!(entry.role, Role::Released(_));
+        self.players.iter().filter(move |(_, entry)| released(entry)).map(|(&player, _)| player)
     }
 
     /// Whether this machine holds nobody and nothing.
@@ -153,7 +162,7 @@ impl ZoneMachine {
     /// How many players it holds in which role. Walks over all of them.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
+        let mut counts = Counts { npcs: self.npcs.released(), ..Counts::default() };
         for entry in self.players.values() {
             match &entry.role {
                 Role::Owned(owned) => {
@@ -181,6 +190,7 @@ impl ZoneMachine {
     fn event(&mut self, event: Event, io: &mut Io<'_>) {
         match event {
             Event::Tick => self.tick(io),
+            Event::Ready { ready } => self.core.is_ready = ready,
             Event::Lease { until } => self.core.standing.extend(until),
             Event::LeaseOver => self.stop("lease_over", io),
             Event::StoreReach { reached } => self.core.standing.reaches_store = reached,
@@ -191,7 +201,13 @@ impl ZoneMachine {
             Event::PeerDown { peer } => self.core.peer_down(peer),
             Event::Peer { from, to, message } => self.message(from, to, message, io),
             Event::Stored { call, player, answer } => self.stored(player, call, answer, io),
-            Event::WriteRefused { player } => self.with_owned(player, |owned, _, _| owned.slot.unsure = true, io),
+            Event::WriteRefused { player, owner_epoch } => {
+                self.with_owned(
+                    player,
+                    |owned, _, _| owned.slot.unsure |= owned.write_epoch() == Some(owner_epoch),
+                    io,
+                );
+            }
             Event::Attached { player } => self.attached(player, io),
             Event::Detached { player } => self.detached(player),
             Event::Leave { player } => self.leave(player, io),
@@ -382,7 +398,7 @@ impl ZoneMachine {
             return;
         };
         let now = io.tick();
-        if self.is_over() || self.core.is_stale(player, owner_epoch, sent, now) {
+        if self.is_over() || !self.core.is_ready || self.core.is_stale(player, owner_epoch, sent, now) {
             return;
         }
         self.forget_released(player, owner_epoch, io);
@@ -432,6 +448,9 @@ impl ZoneMachine {
     }
 
     fn release(&mut self, subject: Subject, held: Held, sent: Tick, io: &mut Io<'_>) {
+        if self.is_over() {
+            return;
+        }
         let Subject::Player(player) = subject else {
             if let Subject::Npc(entity) = subject {
                 self.npcs.release(entity, held, sent, io);
@@ -439,9 +458,6 @@ impl ZoneMachine {
             return;
         };
         let now = io.tick();
-        if self.is_over() {
-            return;
-        }
         self.forget_released(player, OwnerEpoch(held.owner_epoch.0.saturating_sub(1)), io);
         match self.players.get_mut(&player).map(|entry| &mut entry.role) {
             Some(Role::Owned(owned)) if held.owner_epoch <= owned.epoch => {

@@ -15,7 +15,8 @@
 //!
 //! One machine per incarnation: acquire the shard's lease, then [`ZoneMachine::new`] with its [`Fence`] and pass
 //! [`Event::Lease`]. After [`Action::StopAll`] acquire anew and make a new machine for newcomers; keep stepping the old one,
-//! if it [`remembers`](ZoneMachine::remembers) anybody, so that their final states reach their takers.
+//! if it [`remembers`](ZoneMachine::remembers) anybody, so that their final states reach their takers. Never make a second
+//! machine with the same [`Fence`], even if a late renewal says that its lease is good after all: release that lease.
 //!
 //! **A tick** runs in this order: pass everything that arrived (messages, answers of the store, clients) as events; pass
 //! [`Event::Want`] for whom [`has_left`] says so; pass [`Event::Tick`]; carry out the actions; apply inputs and simulate tick
@@ -41,6 +42,9 @@
 //! **Inputs.** A client sends its inputs to both zones while it is attached to both. The taker keeps them (see
 //! [`InputBuffer`]) until it acts, then applies those after the last applied input in the state.
 //!
+//! **Ghosts.** Frames to neighbours show whom this zone simulates, and where [`ZoneMachine::remembered`] players stood last. A
+//! zone that hears of a ghost no more shows it for another second, because between two frames its owner may change.
+//!
 //! **Peers.** A session between zones proves shard and epoch of both. It becomes [`Event::PeerUp`] and [`Event::PeerDown`];
 //! messages travel as [`PeerMessage::encode`] on a reliable channel.
 //!
@@ -49,8 +53,8 @@
 //! long as the game lets them stand. A player whose record lies with another shard is dismissed with
 //! [`Dismissal::Elsewhere`].
 //!
-//! **Going.** To drain or retire a shard, want everybody on the owner of their ground with [`Reason::Ground`]. The zone may go
-//! when [`ZoneMachine::is_empty`].
+//! **Going.** To drain or retire a shard, pass [`Event::Ready`] with `false` and want everybody on the owner of their ground
+//! with [`Reason::Ground`]. The zone may go when [`ZoneMachine::is_empty`], reported after it was told that it goes.
 
 mod action;
 mod border;

@@ -42,7 +42,12 @@ enum Stage {
 
 impl Npcs {
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty() && !self.out.values().any(|npc| matches!(npc.stage, Stage::Released { .. }))
+        self.held.is_empty() && self.released() == 0
+    }
+
+    /// NPCs that belong to their takers, as far as this zone knows.
+    pub fn released(&self) -> usize {
+        self.out.values().filter(|npc| matches!(npc.stage, Stage::Released { .. })).count()
     }
 
     pub fn wanted(&mut self, entity: EntityId, to: ShardId, core: &mut Core, io: &mut Io<'_>) {

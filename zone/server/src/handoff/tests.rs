@@ -281,7 +281,7 @@ fn hostile_bytes_of_a_peer_are_refused() {
     assert!(PeerMessage::decode(&bytes[..bytes.len() - 1]).is_err());
     bytes.push(0);
     assert!(matches!(PeerMessage::decode(&bytes), Err(DecodeError::Trailing { extra: 1 })));
-    assert!(PeerMessage::decode(&vec![0xff; 64]).is_err());
+    assert!(PeerMessage::decode(&[0xff; 64]).is_err());
     assert!(matches!(PeerMessage::decode(&vec![0; limits::MAX_MESSAGE_BYTES + 1]), Err(DecodeError::TooLong { .. })));
 }
 

@@ -297,7 +297,7 @@ impl<G: Play> Zone<G> {
             // The record is another's: the machine looks, and whoever acts goes on from the record.
             tracing::error!(%player, "the store refused a transaction");
             for state in &transaction.states {
-                self.step(Event::WriteRefused { player: state.player });
+                self.step(Event::WriteRefused { player: state.player, owner_epoch: state.owner_epoch });
             }
         }
     }

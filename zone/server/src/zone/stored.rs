@@ -33,10 +33,10 @@ impl<G: Play> Zone<G> {
                     Err(StoreError::Fenced { .. }) => return self.step_of(fence, Event::LeaseOver),
                     Err(error) => return tracing::debug!(%error, "checkpoints were not saved"),
                 };
-                for (player, saved) in players.into_iter().zip(saved) {
+                for ((player, owner_epoch), saved) in players.into_iter().zip(saved) {
                     // Another version is a transaction that was under way meanwhile; the next checkpoint has it.
                     if matches!(saved, Saved::Absent | Saved::NotOwner) {
-                        self.step_of(fence, Event::WriteRefused { player });
+                        self.step_of(fence, Event::WriteRefused { player, owner_epoch });
                     }
                 }
             }

@@ -1,0 +1,529 @@
+//! A zone process of the model: a driver of the machine, as [`handoff`](crate::handoff) asks for one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use darkages_store::Fence;
+use darkages_topology::{EntityId, PlayerId, Position, ShardEpoch, ShardId, Tick};
+use rand::RngExt;
+
+use super::Time;
+use super::cx::Cx;
+use super::lease::LeaseKeeper;
+use super::mail::{Ask, Mail, Node, Reply};
+use super::map::Map;
+use super::sessions::Sessions;
+use super::store::ModelStore;
+use super::trades::Trades;
+use super::weather::TICK;
+use super::world::{Change, ModelWorld};
+use crate::handoff::{
+    Action, CallId, Cause, Config, Event, Moment, Reason, StoreAnswer, StoreRequest, Subject, Variant, ZoneMachine,
+    has_left, limits,
+};
+
+/// A pod answers for a request to the store after so long.
+const CALL_TIMEOUT: Time = 800_000;
+
+/// A new incarnation waits for the frames of its neighbours, so long at most.
+const READY_AFTER: Time = 500_000;
+
+/// Ticks after a change of the map during which everybody beyond the border goes, hysteresis or not.
+const MAP_SETTLES: u64 = 90;
+
+/// A zone process.
+pub struct Pod {
+    pub index: usize,
+    pub is_up: bool,
+    /// Killed in the middle of an event: does nothing more.
+    is_doomed: bool,
+    pub life: u32,
+    /// Frozen until then.
+    pub frozen_until: Time,
+    pub machine: Option<ZoneMachine>,
+    /// Incarnations that are over and remember somebody.
+    pub old: Vec<ZoneMachine>,
+    pub world: ModelWorld,
+    pub sessions: Sessions,
+    pub trades: Trades,
+    pub lease: LeaseKeeper,
+    peers: BTreeMap<ShardId, Peer>,
+    calls: BTreeMap<(ShardEpoch, CallId), PlayerId>,
+    variant: Variant,
+    skew: u64,
+    /// The tick that was simulated last, or is being simulated, and the one that machines are told.
+    tick: u64,
+    next_tick: u64,
+    map_changed: u64,
+    is_map_new: bool,
+    /// Shards whose frames this incarnation waits for, and until when.
+    unheard: Option<(BTreeSet<ShardId>, Time)>,
+    actions: Vec<Action>,
+}
+
+/// Another incarnation with which there is a session.
+struct Peer {
+    fence: Fence,
+    pod: usize,
+    heard: Time,
+}
+
+impl Pod {
+    pub fn new(index: usize, life: u32, map: Rc<Map>, variant: Variant, cx: &mut Cx) -> Self {
+        let start = cx.now + cx.rng.random_range(0..TICK);
+        cx.at(start, Node::Pod(index), Mail::Tick { life });
+        Self {
+            index,
+            is_up: true,
+            is_doomed: false,
+            life,
+            frozen_until: 0,
+            machine: None,
+            old: Vec::new(),
+            world: ModelWorld::new(map),
+            sessions: Sessions::default(),
+            trades: Trades::default(),
+            lease: LeaseKeeper::default(),
+            peers: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            variant,
+            skew: cx.rng.random_range(0..2),
+            tick: 0,
+            next_tick: 0,
+            map_changed: 0,
+            is_map_new: false,
+            unheard: None,
+            actions: Vec::new(),
+        }
+    }
+
+    pub fn node(&self) -> Node {
+        Node::Pod(self.index)
+    }
+
+    pub fn shard(&self) -> Option<ShardId> {
+        self.machine.as_ref().map(|machine| machine.fence().shard)
+    }
+
+    /// The pod that serves a shard, as far as this pod knows.
+    pub fn pod_of(&self, shard: ShardId) -> Option<usize> {
+        self.peers.get(&shard).map(|peer| peer.pod)
+    }
+
+    /// Lets the machine of now handle an event.
+    pub fn step(&mut self, event: Event, cx: &mut Cx, store: &ModelStore) {
+        let Some(mut machine) = self.machine.take() else { return };
+        let actions = self.step_machine(&mut machine, event, cx, store);
+        let me = machine.fence();
+        self.machine = Some(machine);
+        self.carry_out_all(me, actions, cx, store);
+    }
+
+    /// Lets a machine that is over, but remembers somebody, handle an event.
+    fn step_old(&mut self, place: usize, event: Event, cx: &mut Cx, store: &ModelStore) {
+        let mut machine = self.old.swap_remove(place);
+        let actions = self.step_machine(&mut machine, event, cx, store);
+        let me = machine.fence();
+        self.old.push(machine);
+        self.carry_out_all(me, actions, cx, store);
+    }
+
+    fn step_machine(
+        &mut self,
+        machine: &mut ZoneMachine,
+        event: Event,
+        cx: &mut Cx,
+        store: &ModelStore,
+    ) -> Vec<Action> {
+        cx.stats.events += 1;
+        if event != Event::Tick {
+            cx.trace.note(cx.now, format_args!("pod {} {} ← {event:?}", self.index, machine.fence()));
+        }
+        let now = Moment { tick: Tick(self.next_tick), elapsed: elapsed(cx.now) };
+        let mut actions = std::mem::take(&mut self.actions);
+        machine.step(now, event, &mut self.world, &mut actions);
+        self.check(&actions, cx, store);
+        cx.checks.thawed(self.index);
+        self.is_doomed |= super::fate::strikes(self, &actions, cx);
+        if self.is_doomed {
+            actions.clear();
+        }
+        actions
+    }
+
+    fn carry_out_all(&mut self, me: Fence, mut actions: Vec<Action>, cx: &mut Cx, store: &ModelStore) {
+        for action in actions.drain(..) {
+            cx.trace.note(cx.now, format_args!("pod {} {me} → {action:?}", self.index));
+            cx.stats.count(&action);
+            self.carry_out(me, action, cx, store);
+        }
+        self.actions = actions;
+    }
+
+    fn check(&mut self, actions: &[Action], cx: &mut Cx, store: &ModelStore) {
+        for change in std::mem::take(&mut self.world.changes) {
+            match change {
+                Change::Inserted(Subject::Player(player)) => {
+                    let data = crate::handoff::Players::capture(&mut self.world, Subject::Player(player));
+                    let is_release = actions.iter().any(|action| {
+                        matches!(action, Action::Playing { player: of, cause: Cause::Released, .. } if *of == player)
+                    });
+                    if let Some(data) = data {
+                        cx.checks.inserted(self.index, player, &data, is_release, store);
+                    }
+                }
+                Change::Removed(Subject::Player(player)) => cx.checks.removed(self.index, player),
+                Change::Inserted(Subject::Npc(entity)) => cx.checks.npc_inserted(self.index, entity),
+                Change::Removed(Subject::Npc(entity)) => cx.checks.npc_removed(self.index, entity),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, me: Fence, action: Action, cx: &mut Cx, store: &ModelStore) {
+        match action {
+            Action::Send { to, message } => {
+                if let Some(peer) = self.peers.get(&to.shard).filter(|peer| peer.fence == to) {
+                    let message = Box::new(message);
+                    cx.send(self.node(), Node::Pod(peer.pod), Mail::Peer { from: me, to, message });
+                }
+            }
+            Action::Store { call, player, request } => {
+                let epoch = me.epoch;
+                let ask = match request {
+                    StoreRequest::Look => Ask::Look { epoch, call, player },
+                    StoreRequest::Swap(swap) => Ask::Swap { fence: me, call, swap: Box::new(swap) },
+                };
+                self.calls.insert((epoch, call), player);
+                let timeout = Mail::CallTimeout { life: self.life, epoch, call, player };
+                cx.at(cx.now + CALL_TIMEOUT, self.node(), timeout);
+                self.ask(ask, cx);
+            }
+            Action::Redirect { player, to, .. } => {
+                if let Some(pod) = self.pod_of(to.shard) {
+                    self.sessions.redirect(player, to.shard, pod, self.index, cx);
+                }
+            }
+            Action::Playing { player, commands, cause, .. } => {
+                if !matches!(cause, Cause::Released | Cause::Reattached) {
+                    cx.checks.came_or_left(player, self.tick);
+                }
+                self.sessions.playing(player, &mut self.world);
+                self.requests(player, &commands, cx, store);
+            }
+            Action::Resume { player, commands } => self.requests(player, &commands, cx, store),
+            Action::Finished { subject: Subject::Player(player), outcome, .. } if outcome.moved() => {
+                self.sessions.close(player, self.index, cx);
+            }
+            Action::Dismiss { player, .. } => self.sessions.close(player, self.index, cx),
+            Action::EpochRaised { player, owner_epoch } => {
+                if let Some(body) = self.world.body(player) {
+                    body.epoch = owner_epoch;
+                }
+            }
+            Action::ProbeOperator { round } => {
+                let mail = Mail::OperatorProbe { pod: self.index, fence: me, round };
+                cx.send(self.node(), Node::Operator, mail);
+            }
+            Action::StopAll { .. } => self.stopped(cx),
+            Action::Fault { player, label } => cx.checks.fail("machine", || format!("{player}: {label}")),
+            Action::Finished { .. }
+            | Action::Released { .. }
+            | Action::CancelRedirect { .. }
+            | Action::Gone { .. }
+            | Action::PlayingOn => {}
+        }
+    }
+
+    /// This incarnation is over: nobody is simulated, every client is told.
+    fn stopped(&mut self, cx: &mut Cx) {
+        cx.checks.is_lossy = true;
+        self.sessions.close_all(self.index, cx);
+        self.trades = Trades::default();
+        for entity in std::mem::take(&mut self.world.npcs).into_keys() {
+            cx.checks.npc_removed(self.index, entity);
+        }
+    }
+
+    pub fn ask(&self, ask: Ask, cx: &mut Cx) {
+        cx.ask_store(self.node(), Mail::Ask { pod: self.index, life: self.life, ask });
+    }
+
+    /// A new incarnation begins.
+    pub fn begin(&mut self, fence: Fence, until: Time, cx: &mut Cx, store: &ModelStore) {
+        let config = Config { capacity: cx.weather.capacity, has_operator: true, variant: self.variant };
+        self.world.me = fence.shard;
+        cx.trace.note(cx.now, format_args!("pod {} begins as {fence}", self.index));
+        if let Some(old) = self.machine.replace(ZoneMachine::new(config, fence, elapsed(until))) {
+            self.old.push(old);
+        }
+        self.old.retain(ZoneMachine::remembers);
+        self.peers.clear();
+        let others = self.world.map.pods().map(|(shard, _)| shard).filter(|shard| *shard != fence.shard);
+        self.unheard = Some((others.collect(), cx.now + READY_AFTER));
+        self.step(Event::Ready { ready: false }, cx, store);
+    }
+
+    /// Something arrives.
+    pub fn receive(&mut self, mail: Mail, cx: &mut Cx, store: &ModelStore) {
+        match mail {
+            Mail::Tick { life } if life == self.life => self.on_tick(cx, store),
+            Mail::CallTimeout { life, epoch, call, player } if life == self.life => {
+                self.stored(epoch, call, player, StoreAnswer::Unavailable, cx, store);
+            }
+            Mail::Reply { life, reply } if life == self.life => self.on_reply(reply, cx, store),
+            Mail::Hello { from, pod } => self.on_hello(from, pod, cx, store),
+            Mail::Peer { from, to, message } => {
+                if let Some(peer) = self.peers.get_mut(&from.shard).filter(|peer| peer.fence == from) {
+                    peer.heard = cx.now;
+                }
+                self.step_as(to, Event::Peer { from, to, message: *message }, cx, store);
+            }
+            Mail::Frame { from, simulated } => self.on_frame(from, simulated),
+            Mail::Bring { player, to } => {
+                let subject = Subject::Player(player);
+                self.step(Event::Want { subject, to, reason: Reason::Durable }, cx, store);
+            }
+            Mail::Map(map) => self.on_map(map),
+            Mail::OperatorAnswer { epoch, round, reaches_store } => {
+                if self.machine.as_ref().is_some_and(|machine| machine.fence().epoch == epoch) {
+                    self.step(Event::OperatorAnswer { round, reaches_store }, cx, store);
+                }
+            }
+            mail => self.on_client(mail, cx, store),
+        }
+    }
+
+    /// Lets the machine of this incarnation handle an event, be it an old one.
+    fn step_as(&mut self, me: Fence, event: Event, cx: &mut Cx, store: &ModelStore) {
+        if self.machine.as_ref().is_none_or(|machine| machine.fence() == me || self.old.is_empty()) {
+            return self.step(event, cx, store);
+        }
+        if let Some(place) = self.old.iter().position(|machine| machine.fence() == me) {
+            self.step_old(place, event, cx, store);
+        }
+    }
+
+    fn stored(
+        &mut self,
+        epoch: ShardEpoch,
+        call: CallId,
+        player: PlayerId,
+        answer: StoreAnswer,
+        cx: &mut Cx,
+        store: &ModelStore,
+    ) {
+        // The first of answer and timeout counts.
+        if self.calls.remove(&(epoch, call)).is_none() {
+            return;
+        }
+        let event = Event::Stored { call, player, answer };
+        let machines = self.machine.iter().chain(&self.old);
+        let me = machines.map(ZoneMachine::fence).find(|fence| fence.epoch == epoch);
+        if let Some(me) = me {
+            self.step_as(me, event, cx, store);
+        }
+    }
+
+    fn on_reply(&mut self, reply: Reply, cx: &mut Cx, store: &ModelStore) {
+        match reply {
+            Reply::Looked { epoch, call, player, record } => {
+                self.reached(true, cx, store);
+                self.stored(epoch, call, player, StoreAnswer::Looked(record), cx, store);
+            }
+            Reply::Swapped { epoch, call, player, swapped } => {
+                self.reached(true, cx, store);
+                self.stored(epoch, call, player, StoreAnswer::Swapped(swapped), cx, store);
+            }
+            Reply::Refused { player, epoch } => {
+                self.step(Event::WriteRefused { player, owner_epoch: epoch }, cx, store);
+            }
+            Reply::Traded { trade, traded } => self.traded(*trade, traded, cx, store),
+            Reply::Leased { asked, leased } => {
+                self.reached(true, cx, store);
+                self.leased(asked, leased, cx, store);
+            }
+            Reply::Away => self.reached(false, cx, store),
+        }
+    }
+
+    fn on_hello(&mut self, from: Fence, pod: usize, cx: &mut Cx, store: &ModelStore) {
+        if self.machine.is_none() {
+            return;
+        }
+        match self.peers.get_mut(&from.shard) {
+            Some(peer) if peer.fence == from => peer.heard = cx.now,
+            Some(peer) if peer.fence.epoch > from.epoch => {}
+            _ => {
+                self.peers.insert(from.shard, Peer { fence: from, pod, heard: cx.now });
+                self.step(Event::PeerUp { peer: from }, cx, store);
+            }
+        }
+    }
+
+    fn on_frame(&mut self, from: ShardId, simulated: u64) {
+        if let Some((unheard, _)) = &mut self.unheard {
+            unheard.remove(&from);
+        }
+        for player in (0..64).filter(|player| simulated & 1 << player != 0).map(PlayerId) {
+            if !self.world.players.contains_key(&player) {
+                self.world.ghosts.insert(player, (from, self.tick + super::world::GHOST_TICKS));
+            }
+        }
+    }
+
+    fn on_map(&mut self, map: Rc<Map>) {
+        if map.topology.revision() > self.world.map.topology.revision() {
+            self.world.map = map;
+            self.map_changed = self.tick;
+            self.is_map_new = true;
+        }
+    }
+
+    fn on_tick(&mut self, cx: &mut Cx, store: &ModelStore) {
+        cx.at(cx.now + TICK, self.node(), Mail::Tick { life: self.life });
+        self.tick = (self.tick + 1).max(cx.now / TICK + 1_000 + self.skew);
+        self.next_tick = self.tick;
+        self.world.tick = self.tick;
+        self.keep_lease(cx, store);
+        self.keep_peers(cx, store);
+        if self.machine.is_none() {
+            self.next_tick += 1;
+            return;
+        }
+        self.get_ready(cx, store);
+        self.sessions_time_out(cx, store);
+        self.wants(cx, store);
+        self.step(Event::Tick, cx, store);
+        for _ in 0..self.old.len() {
+            // Each goes to the end, so this takes them in turn.
+            self.old.rotate_left(1);
+            self.step_old(self.old.len() - 1, Event::Tick, cx, store);
+        }
+        self.trades_time_out(cx);
+        let may_act = self.machine.as_ref().is_some_and(|machine| machine.may_act(elapsed(cx.now)));
+        if may_act && !self.is_doomed {
+            self.simulate(cx);
+        }
+        self.next_tick = self.tick + 1;
+    }
+
+    /// Lets players in once the ghosts are known, and nobody once the shard has lost its ground.
+    fn get_ready(&mut self, cx: &mut Cx, store: &ModelStore) {
+        let is_retiring = self.is_retiring();
+        if self.unheard.as_ref().is_some_and(|(unheard, until)| unheard.is_empty() || *until < cx.now) {
+            self.unheard = None;
+            self.step(Event::Ready { ready: !is_retiring }, cx, store);
+        } else if is_retiring && std::mem::take(&mut self.is_map_new) {
+            self.step(Event::Ready { ready: false }, cx, store);
+        }
+    }
+
+    /// Whether this pod's shard has lost its ground, as far as the pod knows.
+    pub fn is_retiring(&self) -> bool {
+        self.shard().is_some_and(|shard| self.world.map.topology.is_retiring(shard))
+    }
+
+    fn keep_peers(&mut self, cx: &mut Cx, store: &ModelStore) {
+        let Some(machine) = &self.machine else { return };
+        if !self.tick.is_multiple_of(12) {
+            return;
+        }
+        let fence = machine.fence();
+        if !machine.is_over() {
+            for (_, pod) in self.world.map.pods().filter(|&(_, pod)| pod != self.index) {
+                cx.send(Node::Pod(self.index), Node::Pod(pod), Mail::Hello { from: fence, pod: self.index });
+            }
+        }
+        let is_silent = |peer: &&Peer| peer.heard + 1_200_000 < cx.now;
+        let silent: Vec<Fence> = self.peers.values().filter(is_silent).map(|peer| peer.fence).collect();
+        for peer in silent {
+            self.peers.remove(&peer.shard);
+            self.step(Event::PeerDown { peer }, cx, store);
+        }
+    }
+
+    /// Says who ought to be elsewhere.
+    fn wants(&mut self, cx: &mut Cx, store: &ModelStore) {
+        let Some(me) = self.shard() else { return };
+        let map = Rc::clone(&self.world.map);
+        let ground = map.ground(me);
+        let is_new = self.tick < self.map_changed + MAP_SETTLES;
+        let repeat = self.tick.is_multiple_of(20);
+        let mut changed = Vec::new();
+        for (&player, body) in &mut self.world.players {
+            let wanted = wanted(ground, &map, body.position, is_new, me);
+            if wanted != body.wanted || (repeat && wanted.is_some()) {
+                body.wanted = wanted;
+                changed.push((Subject::Player(player), wanted));
+            }
+        }
+        if repeat {
+            let npcs = self.world.npcs.iter();
+            changed.extend(npcs.filter_map(|(&entity, &position)| {
+                wanted(ground, &map, position, is_new, me).map(|to| (Subject::Npc(entity), Some(to)))
+            }));
+        }
+        let reason = if is_new || ground.is_none() { Reason::Ground } else { Reason::Border };
+        for (subject, wanted) in changed {
+            let event = match wanted {
+                Some(to) => Event::Want { subject, to, reason },
+                None => Event::Unwant { subject },
+            };
+            self.step(event, cx, store);
+        }
+    }
+
+    fn simulate(&mut self, cx: &mut Cx) {
+        cx.stats.zone_ticks += 1;
+        let Some(machine) = &self.machine else { return };
+        for (&player, body) in &mut self.world.players {
+            cx.checks.simulated(self.index, player, self.tick);
+            self.sessions.apply_inputs(player, body, cx);
+        }
+        for (&entity, position) in &mut self.world.npcs {
+            wander(entity, self.tick, position);
+        }
+        let fence = machine.fence();
+        if self.tick.is_multiple_of(3) {
+            self.sessions.send_snapshots(self.index, self.tick, &self.world, cx);
+            let simulated = machine.remembered().fold(self.world.simulated(), |bits, player| bits | 1 << player.0);
+            for peer in self.peers.values() {
+                cx.send(Node::Pod(self.index), Node::Pod(peer.pod), Mail::Frame { from: fence.shard, simulated });
+            }
+        }
+        // Checkpoints of a quarter of a second, each player at another tick.
+        for (&player, body) in &self.world.players {
+            if (self.tick + player.0).is_multiple_of(15) && !body.is_busy {
+                let data = body.data();
+                if let Some(epoch) = machine.write_epoch(player) {
+                    self.ask(Ask::Save { fence, player, epoch, data }, cx);
+                }
+            }
+        }
+    }
+}
+
+/// The time as a machine is told it.
+pub const fn elapsed(now: Time) -> Duration {
+    Duration::from_micros(now)
+}
+
+fn wanted(
+    ground: Option<&darkages_topology::Rect>,
+    map: &Map,
+    position: Position,
+    is_new: bool,
+    me: ShardId,
+) -> Option<ShardId> {
+    let leaves = has_left(ground, position) || (is_new && ground.is_some_and(|ground| !ground.contains(position)));
+    if leaves { map.owner_of(position).filter(|owner| *owner != me) } else { None }
+}
+
+fn wander(entity: EntityId, tick: u64, position: &mut Position) {
+    let seq = darkages_topology::InputSeq(tick as u32);
+    *position = super::world::walk(PlayerId(entity.0 | 1 << 32), seq, *position);
+}
+
+/// Requests are bounded by what the machine lets through.
+const _: () = assert!(limits::MAX_COMMAND_BYTES >= super::trades::COMMAND_BYTES);
