@@ -47,8 +47,6 @@ pub struct Client {
     pub view: ClientView,
     /// The version of its character that it was told.
     pub told_version: Option<u32>,
-    /// When its session is closed although nobody else ends it: after a handoff it may still need what was sent.
-    pub closes_at: Option<Tick>,
     /// Which of the ticks between two snapshots is its own, so that not all are sent at once.
     pub phase: u64,
     /// Messages that were not understood.
@@ -70,7 +68,6 @@ impl Client {
             inputs: InputBuffer::new(applied),
             view: ClientView::default(),
             told_version: None,
-            closes_at: None,
             phase: u64::from(session.get()),
             bad_messages: 0,
             counted_since: now,

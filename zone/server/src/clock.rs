@@ -54,15 +54,16 @@ impl TickClock {
         self.behind = self.behind.max(theirs.since(ours));
     }
 
-    /// Moves the clock on after `tick` was simulated at `now`: by nothing, by a little, or by a jump when this zone is far
-    /// behind.
-    pub fn advance(&mut self, tick: Tick, now: Instant) {
+    /// Moves the clock on after `tick` was simulated at `now`, by nothing, by a little, or by a jump when this zone is far
+    /// behind. Returns the tick that comes next.
+    pub fn advance(&mut self, tick: Tick, now: Instant) -> Tick {
         // One tick apart is no difference: frames are under way for part of a tick.
         match std::mem::take(&mut self.behind) {
             0 | 1 => {}
             far if far >= JUMP_TICKS => {
                 self.anchor_tick = self.due(now).plus(far);
                 self.anchor = now;
+                return self.anchor_tick.plus(1);
             }
             _ => {
                 let gained = ticks_to_time(1) * SLEW_PER_MILLE / 1_000;
@@ -71,6 +72,7 @@ impl TickClock {
                 self.anchor = due - gained;
             }
         }
+        tick.plus(1)
     }
 }
 
@@ -118,7 +120,7 @@ mod tests {
             assert!(now > last, "deadlines only go forward");
             last = now;
             clock.heard(tick, ahead.due(now));
-            clock.advance(tick, now);
+            assert_eq!(clock.advance(tick, now), tick.plus(1));
         }
         assert!(ahead.due(now).since(tick) <= 1, "{} behind", ahead.due(now).since(tick));
     }
@@ -129,7 +131,7 @@ mod tests {
         let mut clock = TickClock::new(start, Duration::from_secs(10));
         let tick = clock.due(start);
         clock.heard(tick, tick.plus(1_000));
-        clock.advance(tick, start);
+        assert_eq!(clock.advance(tick, start), tick.plus(1_001));
         assert_eq!(clock.due(start), tick.plus(1_000));
     }
 }

@@ -10,12 +10,15 @@ use std::sync::Arc;
 use darkages_sim::codec;
 use darkages_sim::{EntityView, Game, GhostState, PlayerState, ThingState, World};
 use darkages_store::{PlayerData, StateVersion};
-use darkages_topology::{EntityId, InputSeq, OwnerEpoch, PlayerId, Position, Rect, ShardId, Topology};
+use darkages_topology::{EntityId, InputSeq, OwnerEpoch, PlayerId, Position, Rect, ShardId, Tick, Topology};
 
 use crate::handoff::{Players, Subject, UnreadableState};
 
 /// Ways of a player into this zone that are remembered until it is in, at most: as many as a machine expects.
 const MAX_EXPECTED: usize = 2_048;
+
+/// Ticks after which nobody is expected any more: longer than any handoff or join takes.
+const EXPECTED_TICKS: u64 = 1_800;
 
 /// What is known of a player before this zone acts for it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +27,8 @@ struct Expected {
     spawn: Option<Position>,
     /// The entity and the newest applied input as of PREPARE.
     known: Option<(EntityId, InputSeq)>,
+    /// When it was noted.
+    since: Tick,
 }
 
 /// The world and the map of one incarnation.
@@ -37,8 +42,6 @@ pub struct Hall<G: Game> {
     /// Durable transactions with the store, by player.
     busy: HashMap<PlayerId, u32>,
     expected: HashMap<PlayerId, Expected>,
-    /// Players who came in or went since the last tick: views and inputs have to follow.
-    pub arrived: Vec<PlayerId>,
 }
 
 impl<G: Game> Hall<G> {
@@ -46,7 +49,7 @@ impl<G: Game> Hall<G> {
     #[must_use]
     pub fn new(world: World<G>, topology: Arc<Topology>, shard: ShardId) -> Self {
         let (versions, busy, expected) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { world, topology, shard, versions, busy, expected, arrived: Vec::new() }
+        Self { world, topology, shard, versions, busy, expected }
     }
 
     /// The ground of this shard; `None` when it retires.
@@ -65,8 +68,8 @@ impl<G: Game> Hall<G> {
 
     /// A player who may be new is on its way in; the token says where a new one starts.
     pub fn expect(&mut self, player: PlayerId, spawn: Option<Position>) {
-        if self.expected.len() < MAX_EXPECTED || self.expected.contains_key(&player) {
-            self.expected.entry(player).or_default().spawn = spawn;
+        if let Some(expected) = self.note(player) {
+            expected.spawn = spawn;
         }
     }
 
@@ -79,6 +82,21 @@ impl<G: Game> Hall<G> {
     /// Nothing is expected of this player any more.
     pub fn forget(&mut self, player: PlayerId) {
         self.expected.remove(&player);
+    }
+
+    /// Forgets players who were expected long ago and never came.
+    pub fn forget_old(&mut self) {
+        let now = self.world.tick();
+        self.expected.retain(|_, expected| now.since(expected.since) < EXPECTED_TICKS);
+    }
+
+    fn note(&mut self, player: PlayerId) -> Option<&mut Expected> {
+        if self.expected.len() >= MAX_EXPECTED && !self.expected.contains_key(&player) {
+            return None;
+        }
+        let expected = self.expected.entry(player).or_default();
+        expected.since = self.world.tick();
+        Some(expected)
     }
 
     /// Whether nobody has a durable transaction with the store.
@@ -179,7 +197,6 @@ impl<G: Game> Players for Hall<G> {
                 self.world.insert_player(state).map_err(|_| UnreadableState)?;
                 self.versions.insert(player, data.version);
                 self.expected.remove(&player);
-                self.arrived.push(player);
             }
             Subject::Npc(entity) => {
                 let state = ThingState::decode(&data.state).map_err(|_| UnreadableState)?;
@@ -213,8 +230,8 @@ impl<G: Game> Players for Hall<G> {
         match subject {
             Subject::Player(player) => {
                 let Ok(state) = PlayerState::<G::Character>::decode(&data.state) else { return };
-                if self.expected.len() < MAX_EXPECTED || self.expected.contains_key(&player) {
-                    self.expected.entry(player).or_default().known = Some((state.entity, state.last_input));
+                if let Some(expected) = self.note(player) {
+                    expected.known = Some((state.entity, state.last_input));
                 }
                 self.show_ghost(self.player_view(&state), Some(player), of);
             }

@@ -223,13 +223,8 @@ impl<G: Play> Zone<G> {
         if let PeerMessage::Release { subject: Subject::Player(player), cut, .. } = &message {
             self.cuts.insert(*player, *cut);
         }
-        let is_past = self.past.as_ref().is_some_and(|past| past.machine.fence() == to);
-        let now = self.moment();
-        let event = Event::Peer { from, to, message };
-        match &mut self.past {
-            Some(past) if is_past => past.machine.step(now, event, &mut past.hall, &mut self.actions),
-            _ => self.step(event),
-        }
+        // Messages die with the incarnation that they were meant for.
+        self.step_of(to, Event::Peer { from, to, message });
     }
 
     fn remote_action(&mut self, id: darkages_sim::ActionId, target: EntityId, sent: Tick, action: &[u8]) {

@@ -194,6 +194,7 @@ impl<G: Play> Zone<G> {
             displaced: Default::default(),
         });
         self.metrics.serving.set(1);
+        self.endpoint.gatekeeper_mut().open = true;
     }
 
     /// The incarnation is over: nobody is acted for. Clients join anew, players who may not have arrived are remembered.

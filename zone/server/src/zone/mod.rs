@@ -21,7 +21,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, bounded};
 use darkages_protocol::{WorldKey, ZoneMessage};
 use darkages_sim::Event as WorldEvent;
-use darkages_store::{Store, Swap};
+use darkages_store::{Fence, Store, Swap};
 use darkages_topology::map::ZoneEndpoint;
 use darkages_topology::{OwnerEpoch, PlayerId, ShardId, Tick, Topology};
 use darkages_transport::{BindError, Channel, Endpoint, EndpointConfig, Limits, StaticKeypair};
@@ -117,8 +117,11 @@ struct Zone<G: Play> {
     absent: BTreeMap<PlayerId, Tick>,
     /// Cut ticks of releases that arrived, until their players act.
     cuts: BTreeMap<PlayerId, Tick>,
-    actions: Vec<Action>,
-    asked: Asked,
+    /// Actions that wait to be carried out, and for which incarnation.
+    actions: Vec<(Fence, Action)>,
+    /// What the machine says in one step; kept for its memory.
+    said: Vec<Action>,
+    asked: BTreeMap<Fence, Asked>,
     scene: SceneBuilder,
     world_events: Vec<WorldEvent<G>>,
     buffer: Vec<u8>,
@@ -189,7 +192,8 @@ where
         absent: BTreeMap::new(),
         cuts: BTreeMap::new(),
         actions: Vec::new(),
-        asked: Asked::default(),
+        said: Vec::new(),
+        asked: BTreeMap::new(),
         scene: SceneBuilder::default(),
         world_events: Vec::new(),
         buffer: Vec::new(),
@@ -262,10 +266,18 @@ impl<G: Play> Zone<G> {
 
     /// Lets one event happen to the current incarnation.
     fn step(&mut self, event: Event) {
-        let now = self.moment();
-        if let Some(life) = &mut self.life {
-            life.machine.step(now, event, &mut life.hall, &mut self.actions);
+        if let Some(life) = &self.life {
+            self.step_of(life.machine.fence(), event);
         }
+    }
+
+    /// Lets an event happen to that incarnation, if this zone still has it.
+    fn step_of(&mut self, fence: Fence, event: Event) {
+        let now = self.moment();
+        let lives = [self.life.as_mut(), self.past.as_mut()];
+        let Some(life) = lives.into_iter().flatten().find(|life| life.machine.fence() == fence) else { return };
+        life.machine.step(now, event, &mut life.hall, &mut self.said);
+        self.actions.extend(self.said.drain(..).map(|action| (fence, action)));
     }
 
     /// Sends a message to a client; what does not fit closes it, because reliable means all or nothing.

@@ -9,7 +9,7 @@ use darkages_topology::world::TICK_RATE_HZ;
 use darkages_topology::{EntityId, HandoffId, InputSeq, OwnerEpoch, PlayerId, ShardId, Tick};
 use darkages_transport::{Channel, CloseReason, SessionId};
 
-use super::Zone;
+use super::{Asked, Zone};
 use crate::handoff::{Action, Cause, Dismissal, Outcome, StoreRequest, Subject};
 use crate::metrics::{Label, OutcomeLabel};
 use crate::peers::Frame;
@@ -23,23 +23,26 @@ impl<G: Play> Zone<G> {
     /// Carries out all actions that are waiting, also those that follow from them.
     pub(super) fn carry_out(&mut self) {
         while !self.actions.is_empty() {
-            for action in std::mem::take(&mut self.actions) {
-                self.act(action);
+            for (fence, action) in std::mem::take(&mut self.actions) {
+                self.act(fence, action);
             }
         }
     }
 
-    fn act(&mut self, action: Action) {
+    fn act(&mut self, me: Fence, action: Action) {
         match action {
             Action::Send { to, message } => {
                 if let Some(session) = self.peers.session_of(to) {
                     self.send_frame(session, &Frame::Handoff(message.encode(to)));
                 }
             }
-            Action::Store { call, player, request: StoreRequest::Look } => self.asked.looks.push((call, player)),
+            Action::Store { call, player, request: StoreRequest::Look } => {
+                self.asked.entry(me).or_default().looks.push((call, player));
+            }
             Action::Store { call, player, request: StoreRequest::Swap(swap) } => {
-                self.asked.swap_calls.push((call, player));
-                self.asked.swaps.push(swap);
+                let asked = self.asked.entry(me).or_default();
+                asked.swap_calls.push((call, player));
+                asked.swaps.push(swap);
             }
             Action::Redirect { player, handoff, to, owner_epoch } => self.redirect(player, handoff, to, owner_epoch),
             Action::CancelRedirect { player, handoff } => {
@@ -76,14 +79,14 @@ impl<G: Play> Zone<G> {
 
     /// Asks the store everything that was collected, in one call each.
     pub(super) fn ask_store(&mut self) {
-        let life = self.life.as_ref().or(self.past.as_ref());
-        let Some(fence) = life.map(|life| life.machine.fence()) else { return };
-        let asked = std::mem::take(&mut self.asked);
-        if !asked.swaps.is_empty() {
-            self.storage.ask(Request::Swap { fence, calls: asked.swap_calls, swaps: asked.swaps });
-        }
-        if !asked.looks.is_empty() {
-            self.storage.ask(Request::Owners { fence, calls: asked.looks });
+        for (fence, asked) in std::mem::take(&mut self.asked) {
+            let Asked { looks, swap_calls, swaps } = asked;
+            if !swaps.is_empty() {
+                self.storage.ask(Request::Swap { fence, calls: swap_calls, swaps });
+            }
+            if !looks.is_empty() {
+                self.storage.ask(Request::Owners { fence, calls: looks });
+            }
         }
     }
 

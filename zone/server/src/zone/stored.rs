@@ -57,17 +57,6 @@ impl<G: Play> Zone<G> {
             }
         }
     }
-
-    /// Lets an event happen to the incarnation that asked, if this zone still has it.
-    pub(super) fn step_of(&mut self, fence: darkages_store::Fence, event: Event) {
-        let now = self.moment();
-        for life in [self.life.as_mut(), self.past.as_mut()].into_iter().flatten() {
-            if life.machine.fence() == fence {
-                life.machine.step(now, event, &mut life.hall, &mut self.actions);
-                return;
-            }
-        }
-    }
 }
 
 /// One answer for each call, also when there was none.

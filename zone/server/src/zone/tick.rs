@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use darkages_store::Checkpoint;
-use darkages_topology::{PlayerId, Tick};
+use darkages_topology::PlayerId;
 
 use super::{Event, Zone};
 use crate::metrics::{Label, StageLabel};
@@ -32,12 +32,9 @@ impl<G: Play> Zone<G> {
         self.serve(begun);
         self.want_elsewhere();
         self.step(Event::Tick);
-        let now = self.moment();
-        if let Some(past) = &mut self.past {
-            past.machine.step(now, Event::Tick, &mut past.hall, &mut self.actions);
-            if !past.machine.remembers() {
-                self.past = None;
-            }
+        if let Some(fence) = self.past.as_ref().map(|past| past.machine.fence()) {
+            self.step_of(fence, Event::Tick);
+            self.past.take_if(|past| !past.machine.remembers());
         }
         self.carry_out();
         self.let_linger_go();
@@ -153,15 +150,15 @@ impl<G: Play> Zone<G> {
         });
         self.ring.push(self.stages);
         self.shown.ticked_us.store((now - self.shown.started).as_micros() as u64, Ordering::Relaxed);
-        self.clock.advance(self.tick, now);
         let done = self.tick;
-        self.tick = Tick(done.0 + 1).max(self.clock.due(now).min(done.plus(1)));
+        self.tick = self.clock.advance(done, now);
         self.keep_lease(now);
         self.let_go();
         if done.0.is_multiple_of(SLOW_TICKS) {
             self.dial_peers(now);
-            let open = self.life.as_ref().is_some_and(|life| life.hall.ground().is_some()) && self.stopping.is_none();
-            self.endpoint.gatekeeper_mut().open = open || self.life.is_some();
+            if let Some(life) = &mut self.life {
+                life.hall.forget_old();
+            }
             self.publish(self.state());
         }
     }
