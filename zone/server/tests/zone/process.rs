@@ -1,14 +1,12 @@
 //! A zone as a process: the real `zone-server` binary, told over its control API what to serve.
 
-mod client;
-
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use client::{DEADLINE, TestClient, WORLD_KEY};
+use crate::client::{DEADLINE, TestClient, WORLD_KEY};
 use darkages_protocol::InputValue;
 use darkages_topology::control::zone_control_client::ZoneControlClient;
 use darkages_topology::control::{AssignRequest, DrainRequest, PushTopologyRequest, StatsRequest, StatsResponse};

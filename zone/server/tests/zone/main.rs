@@ -1,0 +1,5 @@
+//! Zones from outside: as a library and as a process, over real UDP and a real store.
+
+mod client;
+mod library;
+mod process;
