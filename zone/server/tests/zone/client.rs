@@ -157,6 +157,8 @@ impl TestClient {
         assert!(snapshot.header.tick >= self.newest.tick, "ticks never go back");
         self.newest = snapshot.header;
         self.applied = snapshot.header.applied;
+        // A player who comes back goes on from the inputs that its last client had applied.
+        self.seq = self.seq.max(self.applied);
         self.snapshots += 1;
         let number = snapshot.header.number;
         for record in BlockReader::new(snapshot.entities) {
