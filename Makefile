@@ -58,7 +58,7 @@ seeds: release ## Run simulated worlds with faults at every step of a handoff
 e2e-python: release .cache/venv/ready ## Join a world with a client in another language
 	.cache/venv/bin/python -m unittest discover --start-directory e2e/python --verbose
 
-browser: e2e/browser/node_modules/ready ## Look at the live map with a headless Chromium
+browser: release e2e/browser/node_modules/ready ## Look at the live map with a headless Chromium
 	.ci/need chromium=chromium,chromium-browser,google-chrome
 	$(CARGO) build --locked -p darkages-directory --example made_up_world
 	cd e2e/browser && MADE_UP_WORLD=$(abspath $(TARGET))/debug/examples/made_up_world npm test

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod exit;
+mod local;
 mod plan;
 mod sim;
 mod swarm;
@@ -23,6 +24,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Local(local::Args),
     Plan(plan::Args),
     Sim(sim::Args),
     Swarm(swarm::Args),
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::of_usage(&error),
     };
     exit::of_run(match command {
+        Command::Local(args) => local::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Sim(args) => sim::run(args),
         Command::Swarm(args) => swarm::run(args),

@@ -1,0 +1,121 @@
+//! `darkages local`: a whole world in one process. Validate, bring up, run, bring down, look again, report.
+
+mod audit;
+mod cpu;
+mod drive;
+mod faults;
+mod feed;
+mod home;
+mod options;
+mod pilot;
+mod pool;
+mod progress;
+mod report;
+mod spawn;
+mod sum;
+mod tally;
+mod world;
+mod zones;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use anyhow::Context as _;
+use darkages_client::swarm::{Swarm, SwarmConfig, SwarmHandle};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::drive::Run;
+pub use self::options::Args;
+use self::options::{Options, SwarmOptions};
+use self::report::Report;
+use self::world::World;
+use crate::exit::BadInput;
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let options = args.check()?;
+    options.report.as_deref().map(check_writable).transpose()?;
+    let (mut world, map) = world::open(&options)?;
+    let stop = stop_signal(&world)?;
+    let mut report = Report { seed: options.seed, ..Report::default() };
+    let mut run = Run::new(&options, &mut world, map)?;
+    let swarm = match run.until_ready(&stop, &mut report)? {
+        true => options.swarm.map(|swarm| start_swarm(&options, swarm, run.url())).transpose()?,
+        false => None,
+    };
+    let outcome = run.finish(swarm.as_ref(), &stop, &mut report)?;
+    if let Some(swarm) = swarm {
+        sum::swarm(&mut report, &swarm.join().context("running the bots")?);
+    }
+    let rss_mib = cpu::resident_mib();
+    world.stop();
+    let totals = world.pool.totals();
+    sum::planner(&mut report, outcome.pilot.tally());
+    sum::zones(&mut report, &totals);
+    sum::machine(&mut report, outcome.measured, outcome.cpu, rss_mib);
+    audit::totals(&totals, &mut report);
+    let owners = audit::owners(&*world.store, &mut report);
+    world.runtime.block_on(owners).context("looking at the store once more")?;
+    let kept = world.home.is_kept().then(|| world.home.path().to_owned());
+    world.close()?;
+    tell(&options, &report, kept.as_deref())
+}
+
+fn start_swarm(options: &Options, swarm: SwarmOptions, url: &str) -> anyhow::Result<SwarmHandle> {
+    let SwarmOptions { players, workload, length } = swarm;
+    let config = SwarmConfig {
+        directory_url: url.to_owned(),
+        workload,
+        players,
+        seconds: u32::try_from(length.as_secs()).context("the length of the run")?,
+        seed: options.seed,
+        fault: world::fault_plan(options),
+    };
+    Swarm::start(config).context("starting the bots")
+}
+
+/// Ctrl-C and the signal with which service managers end a process.
+fn stop_signal(world: &World) -> anyhow::Result<Receiver<()>> {
+    let (stop, stopped) = sync_channel(1);
+    let _runtime = world.runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listening for the end")?;
+    world.runtime.spawn(async move {
+        loop {
+            let received = tokio::select! {
+                received = interrupt.recv() => received,
+                received = terminate.recv() => received,
+            };
+            // A second one while the first is being obeyed changes nothing.
+            let _ = stop.try_send(());
+            if received.is_none() {
+                return;
+            }
+        }
+    });
+    Ok(stopped)
+}
+
+fn check_writable(file: &Path) -> Result<(), BadInput> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if file.is_dir() || !folder.is_dir() {
+        let file = file.display();
+        return Err(BadInput::new(format!("--report {file} cannot be written: give a file in a folder that exists")));
+    }
+    Ok(())
+}
+
+fn tell(options: &Options, report: &Report, kept: Option<&Path>) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(report).context("encoding the report")? + "\n";
+    if let Some(file) = &options.report {
+        std::fs::write(file, &json).with_context(|| format!("writing the report to {}", file.display()))?;
+    }
+    let mut text = if options.json { json } else { report.table() };
+    if let (Some(place), false) = (kept, options.json) {
+        text.push_str(&format!("saved          {}\n", place.display()));
+    }
+    std::io::stdout().write_all(text.as_bytes()).context("writing the report")?;
+    let broken = report.violations.len();
+    anyhow::ensure!(broken == 0, "{broken} of the promises did not hold, see VIOLATED or violations[]");
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! The loop of a run: look, plan, write, tell, show; ten times a second until it is over.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use darkages_client::swarm::SwarmHandle;
+use darkages_topology::Topology;
+
+use super::audit;
+use super::cpu::{CpuTime, Meter};
+use super::feed::Feed;
+use super::options::{MAX_PLAYERS, Options};
+use super::pilot::{Pilot, Step};
+use super::progress::Progress;
+use super::report::Report;
+use super::world::World;
+use super::zones::{Life, Look};
+
+/// Time between two looks at the zones.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Time between two readings of the processor's meter.
+const METER_EVERY: Duration = Duration::from_secs(1);
+
+/// Once the bots have left, merges may take this long, at most: cold siblings wait three seconds, rest six, and a world
+/// that was cut five times merges as often.
+const SETTLE_WITHIN: Duration = Duration::from_secs(45);
+
+/// Zones that wait for a shard.
+const STANDBY: usize = 1;
+
+/// A run in progress.
+pub struct Run<'a> {
+    options: &'a Options,
+    world: &'a mut World,
+    pilot: Pilot,
+    feed: Feed,
+    progress: Progress,
+    meter: Meter,
+    started: Instant,
+    metered: Instant,
+}
+
+/// What a run was.
+pub struct Outcome {
+    /// The planner with its counts and the last map.
+    pub pilot: Pilot,
+    /// How long the world was open, the bots' part when there were any.
+    pub measured: Duration,
+    /// Processor time of that part.
+    pub cpu: CpuTime,
+}
+
+/// What to do after a look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Interrupted,
+}
+
+impl<'a> Run<'a> {
+    /// A run of this world.
+    ///
+    /// # Errors
+    /// When the planner cannot work with its configuration.
+    pub fn new(options: &'a Options, world: &'a mut World, map: Topology) -> anyhow::Result<Self> {
+        let pilot = Pilot::new(options.plan, options.zones, map)?;
+        let now = Instant::now();
+        Ok(Self {
+            options,
+            world,
+            pilot,
+            feed: Feed::default(),
+            progress: Progress::new(options.progress),
+            meter: Meter::new(),
+            started: now,
+            metered: now,
+        })
+    }
+
+    /// Where the directory answers.
+    pub fn url(&self) -> &str {
+        &self.world.url
+    }
+
+    /// Looks and plans until every shard is served.
+    ///
+    /// # Errors
+    /// When a zone cannot be started or the store does not take a map; `Ok(false)` when interrupted.
+    pub fn until_ready(&mut self, stop: &Receiver<()>, report: &mut Report) -> anyhow::Result<bool> {
+        self.world.pool.keep_standby(&[], self.pilot.map().shards().len() + STANDBY)?;
+        self.progress.say(&format!("live map: {}", self.world.url));
+        while !self.is_served() {
+            if self.look(stop, report)? == Next::Interrupted {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Runs to the end: the bots', the clock's or Ctrl-C.
+    ///
+    /// # Errors
+    /// When a zone cannot be started or the store does not take a map.
+    pub fn finish(
+        mut self,
+        swarm: Option<&SwarmHandle>,
+        stop: &Receiver<()>,
+        report: &mut Report,
+    ) -> anyhow::Result<Outcome> {
+        let started = Instant::now();
+        self.meter = Meter::new();
+        let mut interrupted = false;
+        loop {
+            let over = match swarm {
+                Some(swarm) => swarm.is_over(),
+                None => self.options.length.is_some_and(|length| started.elapsed() >= length),
+            };
+            if over || (interrupted && swarm.is_none()) {
+                break;
+            }
+            if self.look(stop, report)? == Next::Interrupted {
+                interrupted = true;
+                if let Some(swarm) = swarm {
+                    swarm.stop();
+                }
+            }
+        }
+        self.meter.read();
+        let (measured, cpu) = (started.elapsed(), self.meter.used());
+        if swarm.is_some() && !interrupted {
+            self.settle(stop, report)?;
+        }
+        self.progress.finish();
+        Ok(Outcome { pilot: self.pilot, measured, cpu })
+    }
+
+    /// Waits for the merges that follow when everybody has left.
+    fn settle(&mut self, stop: &Receiver<()>, report: &mut Report) -> anyhow::Result<()> {
+        let deadline = Instant::now() + SETTLE_WITHIN;
+        let merged = |pilot: &Pilot| pilot.map().shards().len() <= self.options.zones && pilot.is_settled();
+        while !merged(&self.pilot) && Instant::now() < deadline {
+            if self.look(stop, report)? == Next::Interrupted {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_served(&self) -> bool {
+        let looks = self.world.pool.looks();
+        self.pilot.map().shards().iter().all(|shard| {
+            let serves = |look: &Look| look.shard == Some(shard.id) && look.life == Life::Serving;
+            shard.zone.is_some() && looks.iter().any(serves)
+        })
+    }
+
+    fn look(&mut self, stop: &Receiver<()>, report: &mut Report) -> anyhow::Result<Next> {
+        let next = match stop.recv_timeout(LOOK_EVERY) {
+            // The sender lives as long as the runtime, so its end means the same.
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => Next::Interrupted,
+            Err(RecvTimeoutError::Timeout) => Next::GoOn,
+        };
+        let looks = self.world.pool.looks();
+        let now = self.started.elapsed();
+        let Step { write, done, zones_wanted } = self.pilot.step(now, &looks);
+        let unix_ms = unix_ms();
+        for (operation, took) in &done {
+            if let Some(text) = self.feed.settled(unix_ms, operation, *took) {
+                self.progress.say(&text);
+            }
+        }
+        if let Some((map, operations)) = write {
+            match self.world.write_map(self.pilot.map(), &map)? {
+                Ok(()) => {
+                    audit::map(&map, report);
+                    for operation in &operations {
+                        let text = self.feed.changed(unix_ms, operation);
+                        self.progress.say(&format!("{text} ({})", operation.why));
+                    }
+                    self.pilot.written(now, map, operations, &looks);
+                }
+                Err(other) => self.pilot.overtaken(other),
+            }
+        }
+        self.world.pool.obey(&Arc::new(self.pilot.map().clone()), &looks);
+        self.world.pool.keep_standby(&looks, STANDBY.max(zones_wanted))?;
+        self.show(unix_ms, &looks, now);
+        Ok(next)
+    }
+
+    fn show(&mut self, unix_ms: u64, looks: &[Look], now: Duration) {
+        let view = Arc::new(self.feed.picture(unix_ms, self.pilot.map(), looks, MAX_PLAYERS));
+        self.progress.show(&view, now, self.options.length);
+        self.world.publish.send_replace(view);
+        if self.metered.elapsed() >= METER_EVERY {
+            self.metered = Instant::now();
+            self.meter.read();
+        }
+    }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

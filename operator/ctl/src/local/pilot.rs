@@ -1,0 +1,230 @@
+//! The planner's loop without its shell: looks at zones flow in, new maps flow out. Pure; time is passed in.
+//!
+//! Nothing here is needed to finish what was begun. A pilot that is started anew on the stored map finds shards without a
+//! living zone and gives them one, finds retiring shards and forgets them when they are empty, and so comes to the same end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use darkages_plan::{Change, Condition, ConfigError, Observed, Operation, Plan, PlanConfig, Planner, Report};
+use darkages_topology::{Revision, ShardId, Topology, ZoneEndpoint};
+
+use super::tally::Tally;
+use super::zones::{Life, Look};
+
+/// Changes that are followed at the same time, at most: two for each shard of the largest map that one machine serves.
+const MAX_FOLLOWED: usize = 256;
+
+/// The planner of one world and what it remembers between two looks.
+pub struct Pilot {
+    planner: Planner,
+    split_at: u32,
+    at_least: usize,
+    map: Topology,
+    followed: Vec<Followed>,
+    crowded_since: BTreeMap<ShardId, Duration>,
+    tally: Tally,
+}
+
+/// A change that was written and whose players are not all over yet.
+struct Followed {
+    operation: Operation,
+    /// When the need for it arose.
+    due_since: Duration,
+    /// Who lost the ground under their feet, by the shard that has them and their handle.
+    astray: BTreeSet<(ShardId, u32)>,
+}
+
+/// What one look led to.
+#[derive(Clone, Debug, Default)]
+pub struct Step {
+    /// The map to write, and the operations that made it. The store still has to agree.
+    pub write: Option<(Topology, Vec<Operation>)>,
+    /// Changes whose last player is over, and how long each took since it was due.
+    pub done: Vec<(Operation, Duration)>,
+    /// Zones that the plan lacked.
+    pub zones_wanted: usize,
+}
+
+impl Pilot {
+    /// A pilot for a world with this map. `at_least`: shards below which nothing is merged.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn new(config: PlanConfig, at_least: usize, map: Topology) -> Result<Self, ConfigError> {
+        let planner = Planner::new(config)?;
+        let tally = Tally::new(map.shards().len());
+        let split_at = config.split.max_players;
+        Ok(Self { planner, split_at, at_least, map, followed: Vec::new(), crowded_since: BTreeMap::new(), tally })
+    }
+
+    /// The map that is written.
+    pub const fn map(&self) -> &Topology {
+        &self.map
+    }
+
+    /// What has been counted.
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Whether everybody is where the map says.
+    pub fn is_settled(&self) -> bool {
+        self.followed.is_empty() && self.map.retiring().is_empty()
+    }
+
+    /// Looks at the zones and plans.
+    pub fn step(&mut self, now: Duration, looks: &[Look]) -> Step {
+        let observed = self.observe(now, looks);
+        self.note_crowds(&observed);
+        let done = self.follow(now, looks);
+        let Plan { operations, refused: _, zones_wanted } = self.planner.plan(&observed);
+        let mut next = self.map.clone();
+        let mut made = Vec::new();
+        for operation in operations {
+            // The planner checked each of them after the others; one that fails here is found due again at the next look.
+            if let Ok(map) = operation.change.apply(&next) {
+                next = map;
+                made.push(operation);
+            }
+        }
+        let write = (!made.is_empty()).then_some((next, made));
+        Step { write, done, zones_wanted }
+    }
+
+    /// The store took the map of a step, which was planned with these looks.
+    pub fn written(&mut self, now: Duration, map: Topology, operations: Vec<Operation>, looks: &[Look]) {
+        self.map = map;
+        for operation in operations {
+            self.tally.changed(&operation.change, self.map.shards().len());
+            let shards = operation.change.shards();
+            let due_since = shards.first().and_then(|shard| self.crowded_since.get(shard)).copied().unwrap_or(now);
+            let astray = self.astray(looks).filter(|(shard, _)| shards.contains(shard)).collect();
+            if self.followed.len() < MAX_FOLLOWED {
+                self.followed.push(Followed { operation, due_since, astray });
+            }
+        }
+    }
+
+    /// The players who stand on ground that is not their shard's.
+    fn astray(&self, looks: &[Look]) -> impl Iterator<Item = (ShardId, u32)> {
+        looks.iter().filter_map(|look| Some((look, look.shard?))).flat_map(|(look, shard)| {
+            let ground = self.map.shard(shard).map(|shard| shard.bounds);
+            let players = look.handles.iter().zip(&look.positions);
+            let astray = players.filter(move |(_, position)| !ground.is_some_and(|ground| ground.contains(**position)));
+            astray.map(move |(handle, _)| (shard, *handle))
+        })
+    }
+
+    /// The store has another map than this pilot thought.
+    pub fn overtaken(&mut self, map: Topology) {
+        self.map = map;
+    }
+
+    fn observe(&self, now: Duration, looks: &[Look]) -> Observed {
+        let mut reports = BTreeMap::new();
+        for look in looks.iter().filter(|look| matches!(look.life, Life::Serving | Life::Retiring)) {
+            if let Some(shard) = look.shard.filter(|shard| self.map.endpoint(*shard) == Some(&look.endpoint)) {
+                reports.insert(shard, report(look));
+            }
+        }
+        let free = |look: &&Look| {
+            look.life == Life::Standby && !look.draining && self.map.served_by(&look.endpoint.zone).is_none()
+        };
+        Observed {
+            now,
+            map: self.map.clone(),
+            reports,
+            conditions: self.conditions(looks),
+            standby: looks.iter().filter(free).map(|look| look.endpoint.clone()).collect(),
+            desired_shards: Some(self.at_least),
+        }
+    }
+
+    /// A zone lives in this process, so a zone of the map that is not here, or is here and has ended, is dead beyond doubt.
+    fn conditions(&self, looks: &[Look]) -> BTreeMap<ShardId, Condition> {
+        let ground = self.map.shards().iter().filter_map(|shard| Some((shard.id, shard.zone.as_ref()?)));
+        let retiring = self.map.retiring().iter().map(|retiring| (retiring.id, &retiring.zone));
+        let condition = |zone: &ZoneEndpoint| match looks.iter().find(|look| look.endpoint == *zone) {
+            None => Some(Condition::Dead),
+            Some(look) if look.life == Life::Over => Some(Condition::Dead),
+            Some(look) if look.draining => Some(Condition::Draining),
+            Some(_) => None,
+        };
+        ground.chain(retiring).filter_map(|(shard, zone)| Some((shard, condition(zone)?))).collect()
+    }
+
+    fn note_crowds(&mut self, observed: &Observed) {
+        let crowded: BTreeSet<ShardId> = observed
+            .map
+            .shards()
+            .iter()
+            .map(|shard| shard.id)
+            .filter(|shard| observed.at_home(*shard).is_some_and(|players| players > self.split_at))
+            .collect();
+        // An operation that is under way keeps the moment at which it became due.
+        self.crowded_since.retain(|shard, _| crowded.contains(shard));
+        for shard in crowded {
+            self.crowded_since.entry(shard).or_insert(observed.now);
+        }
+    }
+
+    /// Strikes out who is over. Somebody who walks over the border later is not the change's doing, so nobody is added.
+    fn follow(&mut self, now: Duration, looks: &[Look]) -> Vec<(Operation, Duration)> {
+        let astray: BTreeSet<_> = self.astray(looks).collect();
+        let mut done = Vec::new();
+        for followed in &mut self.followed {
+            followed.astray.retain(|player| astray.contains(player));
+            if followed.astray.is_empty() {
+                done.push((followed.operation.clone(), now.saturating_sub(followed.due_since)));
+            }
+        }
+        self.followed.retain(|followed| !followed.astray.is_empty());
+        for (operation, took) in &done {
+            if matches!(operation.change, Change::Split { .. }) {
+                self.tally.split_took(*took);
+            }
+        }
+        done
+    }
+}
+
+fn report(look: &Look) -> Report {
+    Report {
+        revision: look.revision,
+        positions: look.positions.clone(),
+        open_handoffs: look.open_handoffs,
+        tick_p95: look.tick_p95,
+        tick: look.tick,
+    }
+}
+
+/// The zones that do not know the map yet, and those whose shard is not the one that the map gives them.
+pub fn behind<'a>(map: &'a Topology, looks: &'a [Look]) -> impl Iterator<Item = Order<'a>> {
+    let revision = map.revision();
+    looks.iter().filter(|look| look.life != Life::Over).filter_map(move |look| {
+        let due = map.served_by(&look.endpoint.zone).filter(|shard| map.endpoint(*shard) == Some(&look.endpoint));
+        match due {
+            Some(shard) if look.shard != Some(shard) && !map.is_retiring(shard) => Some(Order::Assign(look, shard)),
+            _ if look.revision < revision && knows_maps(look, due) => Some(Order::Push(look)),
+            _ => None,
+        }
+    })
+}
+
+/// A zone on standby has no use for a map.
+fn knows_maps(look: &Look, due: Option<ShardId>) -> bool {
+    look.life != Life::Standby || due.is_some() || look.revision > Revision(0)
+}
+
+/// What a zone is to be told.
+#[derive(Debug)]
+pub enum Order<'a> {
+    /// Serve this shard.
+    Assign(&'a Look, ShardId),
+    /// Know the newest map.
+    Push(&'a Look),
+}
+
+#[cfg(test)]
+mod tests;

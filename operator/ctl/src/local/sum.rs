@@ -1,0 +1,94 @@
+//! Sums a run up: the players' side, the zones' side and the planner's into one report. Pure.
+
+use std::time::Duration;
+
+use darkages_client::swarm::SwarmReport;
+use darkages_server::stats::Totals;
+use hdrhistogram::Histogram;
+
+use super::cpu::CpuTime;
+use super::report::{AgeMs, BytesPerSecond, GapMs, Report};
+use super::tally::Tally;
+
+/// Takes in what the planner counted.
+pub fn planner(report: &mut Report, tally: &Tally) {
+    let Tally { zones_min, zones_max, splits, merges, slides, moves, .. } = tally;
+    (report.zones_min, report.zones_max) = (*zones_min, *zones_max);
+    (report.splits, report.merges, report.slides, report.moves) = (*splits, *merges, *slides, *moves);
+    report.split_ms = GapMs::of_sorted(&tally.split_times());
+}
+
+/// Takes in what the zones counted.
+pub fn zones(report: &mut Report, totals: &[Totals]) {
+    let empty = Totals::default();
+    let (mut ticks, mut handoffs) = (empty.tick_us, empty.handoff_ms);
+    let (mut count, mut late) = (0u64, 0u64);
+    for zone in totals {
+        // Histograms of the same bounds always add up.
+        ticks.add(&zone.tick_us).expect("all zones use the same bounds");
+        handoffs.add(&zone.handoff_ms).expect("all zones use the same bounds");
+        count += zone.ticks;
+        late += zone.late_ticks;
+        report.handoffs += zone.handoffs;
+        report.handoffs_aborted += zone.handoffs_aborted;
+    }
+    report.tick_ms = gaps(&ticks, 1_000.0);
+    report.handoff_ms = gaps(&handoffs, 1.0);
+    report.ticks_late_ratio = if count == 0 { 0.0 } else { late as f64 / count as f64 };
+    if report.players == 0 {
+        report.inputs_applied = totals.iter().map(|zone| zone.inputs_applied).sum();
+    }
+}
+
+/// Takes in what the bots saw. Whatever they lost is a violation: nothing crashes in a run, so nothing may be lost.
+pub fn swarm(report: &mut Report, swarm: &SwarmReport) {
+    report.players = swarm.players;
+    report.workload = swarm.workload.label().to_owned();
+    report.disconnects = swarm.disconnects;
+    report.rejoins = swarm.rejoins;
+    report.inputs_sent = swarm.inputs_sent;
+    report.inputs_applied = swarm.inputs_applied;
+    report.inputs_lost = swarm.inputs_lost;
+    report.inputs_duplicated = swarm.inputs_duplicated;
+    let gap = swarm.client_gap_ms;
+    report.client_gap_ms = GapMs { p50: gap.p50, p99: gap.p99, max: gap.max };
+    let [latency, seen] =
+        [swarm.latency_ms, swarm.input_seen_ms].map(|age| AgeMs { p50: age.p50, p95: age.p95, p99: age.p99 });
+    (report.latency_ms, report.input_seen_ms) = (latency, seen);
+    report.client_bytes_per_s = BytesPerSecond { down: swarm.client_bytes_per_s.down, up: swarm.client_bytes_per_s.up };
+    (report.gold_before, report.gold_after) = (swarm.gold_before, swarm.gold_after);
+    report.items_duplicated = swarm.items_duplicated;
+    for violation in &swarm.violations {
+        report.violated(&format!("{:?}", violation.invariant), violation.evidence.clone());
+    }
+    let untold = swarm.violations_total.saturating_sub(swarm.violations.len() as u64);
+    let losses = [
+        ("I3", swarm.items_duplicated, "items were held by two bots at the end"),
+        ("I4", swarm.inputs_lost, "inputs were lost"),
+        ("I4", swarm.inputs_duplicated, "inputs were applied twice"),
+        ("stay", swarm.disconnects, "sessions ended though nobody wanted it"),
+        ("join", u64::from(swarm.never_joined), "bots never got into the world"),
+        ("more", untold, "further violations"),
+    ];
+    for (invariant, count, what) in losses {
+        if count > 0 {
+            report.violated(invariant, format!("{count} {what}"));
+        }
+    }
+}
+
+/// Takes in what the run cost.
+pub fn machine(report: &mut Report, measured: Duration, cpu: CpuTime, rss_mib: f64) {
+    report.seconds = measured.as_secs_f64();
+    let cores = |time: Duration| time.as_secs_f64() / measured.as_secs_f64().max(f64::EPSILON);
+    (report.server_cpu_cores, report.swarm_cpu_cores) = (cores(cpu.server), cores(cpu.swarm));
+    report.rss_mib = rss_mib;
+}
+
+fn gaps(times: &Histogram<u64>, per_ms: f64) -> GapMs {
+    if times.is_empty() {
+        return GapMs::default();
+    }
+    let at = |quantile: f64| times.value_at_quantile(quantile) as f64 / per_ms;
+    GapMs { p50: at(0.5), p99: at(0.99), max: times.max() as f64 / per_ms }
+}

@@ -1,0 +1,48 @@
+//! A zone of this process, as the planner sees it.
+
+use std::time::Duration;
+
+use darkages_plan::TickBreakdown;
+use darkages_topology::{Position, Revision, ShardId, ZoneEndpoint};
+
+/// What one zone says of itself.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Its name, address and key.
+    pub endpoint: ZoneEndpoint,
+    /// The shard that it is assigned to.
+    pub shard: Option<ShardId>,
+    /// What it is doing.
+    pub life: Life,
+    /// Whether it wants to go.
+    pub draining: bool,
+    /// Revision of the map that it knows.
+    pub revision: Revision,
+    /// Handoffs that it started and that are not over.
+    pub open_handoffs: u32,
+    /// 95th percentile of its ticks over the last two seconds.
+    pub tick_p95: Duration,
+    /// 99th percentile of the same.
+    pub tick_p99: Duration,
+    /// What its ticks consisted of.
+    pub tick: TickBreakdown,
+    /// Where its players stand.
+    pub positions: Vec<Position>,
+    /// A number for each of them that stays the same while it is in the world.
+    pub handles: Vec<u32>,
+}
+
+/// What a zone is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It waits for a shard.
+    Standby,
+    /// It wants the lease of its shard.
+    Acquiring,
+    /// It serves its shard.
+    Serving,
+    /// Its shard has no ground any more.
+    Retiring,
+    /// It has ended.
+    Over,
+}
