@@ -6,16 +6,18 @@ from . import block
 from .bits import BlockError
 from .block import EntityState
 from .client_pb2 import Snapshot
+from .inputs import ACK_OLDER_BITS
 
 HISTORY = 64
+# Inputs are unreliable: telling once would leave the zone with an older baseline whenever one is lost.
+TELL_TIMES = 2
 
 
 class View:
     def __init__(self):
         self.newest = 0
         self._slots: dict[int, tuple[int, dict[int, EntityState]]] = {}
-        self._decoded: list[int] = []
-        self._to_tell = 0
+        self._to_tell: dict[int, int] = {}
 
     def decode(self, snapshot: Snapshot) -> bool:
         """Takes a snapshot in; `False` when it is older than one that was decoded. One that cannot be decoded changes
@@ -33,9 +35,7 @@ class View:
             history = {number: old for number, old in history.items() if number + HISTORY > snapshot.number}
             self._slots[slot] = (entity, history | {snapshot.number: state})
         self.newest = snapshot.number
-        self._decoded = [number for number in self._decoded if number + HISTORY > self.newest] + [self.newest]
-        # Inputs are unreliable: telling once would leave the zone with an older baseline whenever one is lost.
-        self._to_tell = 2
+        self._to_tell[self.newest] = TELL_TIMES
         return True
 
     def _changes(self, snapshot: Snapshot) -> Iterator[tuple[int, tuple[int, EntityState] | None]]:
@@ -53,11 +53,13 @@ class View:
                     yield slot, None
 
     def ack(self) -> tuple[int, int] | None:
-        """The newest decoded snapshot and a mask of those before it, while the zone should still be told."""
-        if self._to_tell == 0:
+        """The newest decoded snapshot and a mask of those before it that the zone should still be told; `None` when it was
+        told everything."""
+        if not self._to_tell:
             return None
-        self._to_tell -= 1
-        return self.newest, sum(1 << (self.newest - number - 1) for number in self._decoded if 0 < self.newest - number <= 14)
+        back = [self.newest - number for number in self._to_tell]
+        self._to_tell = {number: times - 1 for number, times in self._to_tell.items() if times > 1}
+        return self.newest, sum(1 << (snapshots - 1) for snapshots in back if 0 < snapshots <= ACK_OLDER_BITS)
 
     def entities(self) -> dict[int, EntityState]:
         return {entity: history[max(history)] for entity, history in self._slots.values()}
