@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use darkages_topology::{EntityId, Tick};
 
+mod history;
 mod table;
 
 pub use table::{HISTORY_NUMBERS, MAX_SLOTS, MissingBaseline, SlotTable};
@@ -50,7 +51,7 @@ impl<S> Default for View<S> {
     }
 }
 
-impl<S: Copy> View<S> {
+impl<S: Copy + Default> View<S> {
     /// An entity of the followed zone is shown that this zone has not shown before.
     pub fn appeared(&mut self, id: EntityId, tick: Tick) -> Option<Reappeared> {
         if self.carried.remove(&id).is_some() {

@@ -67,6 +67,7 @@ enum Change {
 /// What a snapshot changed, and the room to find out: kept from one snapshot to the next.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
+    records: Vec<Record>,
     changes: Vec<Change>,
     /// Entities that were not shown before.
     pub(super) appeared: Vec<EntityId>,
@@ -107,13 +108,19 @@ impl<S> Session<S> {
         Ok(true)
     }
 
-    /// Completes every record before any is applied.
+    /// Completes every record before any is applied. Unpacking comes first, because the memory of many slots is fetched
+    /// faster when nothing else happens in between.
     fn read(&self, snapshot: &Snapshot<'_>, scratch: &mut Scratch) -> Result<(), Undecodable> {
         let number = snapshot.header.number;
-        scratch.changes.clear();
+        let Scratch { records, changes, .. } = scratch;
+        records.clear();
+        changes.clear();
         for record in BlockReader::new(snapshot.entities) {
-            scratch.changes.push(match record? {
-                Record::Full { slot, entity, state } => Change::Full { slot: slot.get(), id: entity, state },
+            records.push(record?);
+        }
+        for record in records {
+            changes.push(match record {
+                Record::Full { slot, entity, state } => Change::Full { slot: slot.get(), id: *entity, state: *state },
                 Record::Delta { slot, age, delta } => {
                     let slot = slot.get();
                     let against = age.baseline(number).map_or(0, |baseline| baseline.0);

@@ -4,9 +4,11 @@
 //! has once used a baseline never goes back to an older one, so older states are dropped as soon as a newer baseline is
 //! named: the history is as long as the round trip, and [`HISTORY_NUMBERS`] snapshots at most.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use darkages_topology::EntityId;
+
+use super::history::History;
 
 /// Snapshot numbers for which a state is kept, at most.
 pub const HISTORY_NUMBERS: u32 = 64;
@@ -26,8 +28,7 @@ pub struct MissingBaseline {
 #[derive(Clone, Debug)]
 struct Slot<S> {
     id: EntityId,
-    /// States by snapshot number, oldest first; never empty.
-    history: VecDeque<(u32, S)>,
+    history: History<S>,
 }
 
 /// The entities of one session.
@@ -43,7 +44,7 @@ impl<S> Default for SlotTable<S> {
     }
 }
 
-impl<S: Copy> SlotTable<S> {
+impl<S: Copy + Default> SlotTable<S> {
     /// Puts an entity into a slot. Returns the entity that was shown in this slot before, when it was another one, and
     /// whether `id` is new to this session.
     ///
@@ -60,13 +61,13 @@ impl<S: Copy> SlotTable<S> {
         if let Some(held) = &mut self.slots[index]
             && held.id == id
         {
-            push(&mut held.history, number, state);
+            held.history.push(number, state);
             return (None, false);
         }
         let replaced = self.remove(slot);
         // The zone may move an entity to another slot; the old one is then empty.
         let moved = self.by_id.get(&id).copied().and_then(|old| self.remove(old));
-        self.slots[index] = Some(Slot { id, history: VecDeque::from([(number, state)]) });
+        self.slots[index] = Some(Slot { id, history: History::new(number, state) });
         self.by_id.insert(id, slot);
         (replaced, moved.is_none())
     }
@@ -76,20 +77,15 @@ impl<S: Copy> SlotTable<S> {
     /// # Errors
     /// When it is not known, or no longer.
     pub fn baseline(&self, slot: u16, number: u32) -> Result<&S, MissingBaseline> {
-        self.held(slot)
-            .and_then(|held| held.history.iter().rev().find(|(of, _)| *of == number))
-            .map(|(_, state)| state)
-            .ok_or(MissingBaseline { slot, number })
+        self.held(slot).and_then(|held| held.history.find(number)).ok_or(MissingBaseline { slot, number })
     }
 
     /// Adds the state of an entity in snapshot `number`, decoded against that of snapshot `against`, before which nothing
     /// is needed any more.
     pub fn update(&mut self, slot: u16, against: u32, number: u32, state: S) {
         if let Some(Some(held)) = self.slots.get_mut(usize::from(slot)) {
-            while held.history.front().is_some_and(|(of, _)| *of < against) {
-                held.history.pop_front();
-            }
-            push(&mut held.history, number, state);
+            held.history.forget_before(against);
+            held.history.push(number, state);
         }
     }
 
@@ -116,12 +112,12 @@ impl<S: Copy> SlotTable<S> {
     #[must_use]
     pub fn newest(&self, id: EntityId) -> Option<(u32, &S)> {
         let held = self.held(*self.by_id.get(&id)?)?;
-        held.history.back().map(|(number, state)| (*number, state))
+        held.history.newest()
     }
 
     /// All entities with their newest states, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (EntityId, &S)> {
-        self.slots.iter().flatten().filter_map(|held| held.history.back().map(|(_, state)| (held.id, state)))
+        self.slots.iter().flatten().filter_map(|held| held.history.newest().map(|(_, state)| (held.id, state)))
     }
 
     /// How many are shown.
@@ -139,14 +135,6 @@ impl<S: Copy> SlotTable<S> {
     fn held(&self, slot: u16) -> Option<&Slot<S>> {
         self.slots.get(usize::from(slot))?.as_ref()
     }
-}
-
-/// Adds a state and drops those that no record can name any more.
-fn push<S>(history: &mut VecDeque<(u32, S)>, number: u32, state: S) {
-    while history.front().is_some_and(|(of, _)| of + HISTORY_NUMBERS <= number) {
-        history.pop_front();
-    }
-    history.push_back((number, state));
 }
 
 #[cfg(test)]
@@ -172,7 +160,6 @@ mod tests {
         for number in 1..1_000 {
             table.insert(0, EntityId(1), number, number);
         }
-        assert_eq!(table.held(0).map(|held| held.history.len()), Some(HISTORY_NUMBERS as usize));
         assert!(table.baseline(0, 999 - 63).is_ok() && table.baseline(0, 999 - 64).is_err());
     }
 
