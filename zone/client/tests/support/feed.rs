@@ -9,6 +9,9 @@ use darkages_topology::{EntityId, InputSeq, OwnerEpoch, Tick};
 
 const REMEMBERED: usize = 64;
 
+/// What one snapshot showed, and in which slots.
+type Shown = Vec<(EntityId, u16, EntityState)>;
+
 /// Snapshots for one session.
 #[derive(Default)]
 pub struct Feed {
@@ -16,7 +19,7 @@ pub struct Feed {
     slots: BTreeMap<EntityId, u16>,
     free: Vec<u16>,
     acked: HashMap<u16, (SnapshotNumber, EntityState)>,
-    sent: VecDeque<(SnapshotNumber, Vec<(EntityId, u16, EntityState)>)>,
+    sent: VecDeque<(SnapshotNumber, Shown)>,
     removes: BTreeMap<u16, SnapshotNumber>,
     removed_in: HashMap<u16, Vec<SnapshotNumber>>,
 }
