@@ -2,6 +2,7 @@
 
 mod audit;
 mod cpu;
+mod doubles;
 mod drive;
 mod faults;
 mod feed;
@@ -23,9 +24,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::Context as _;
 use darkages_client::swarm::{Swarm, SwarmConfig, SwarmHandle};
+use darkages_topology::Topology;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::drive::Run;
+use self::drive::{Outcome, Run};
 pub use self::options::Args;
 use self::options::{Options, SwarmOptions};
 use self::report::Report;
@@ -36,19 +38,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let options = args.check()?;
     options.report.as_deref().map(check_writable).transpose()?;
     let (mut world, map) = world::open(&options)?;
-    let stop = stop_signal(&world)?;
     let mut report = Report { seed: options.seed, ..Report::default() };
-    let mut run = Run::new(&options, &mut world, map)?;
-    let swarm = match run.until_ready(&stop, &mut report)? {
-        true => options.swarm.map(|swarm| start_swarm(&options, swarm, run.url())).transpose()?,
-        false => None,
-    };
-    let outcome = run.finish(swarm.as_ref(), &stop, &mut report)?;
-    if let Some(swarm) = swarm {
-        sum::swarm(&mut report, &swarm.join().context("running the bots")?);
-    }
+    let outcome = live(&options, &mut world, map, &mut report);
     let rss_mib = cpu::resident_mib();
+    // Whatever went wrong, what the players did is saved first.
     world.stop();
+    let outcome = outcome?;
     let totals = world.pool.totals();
     sum::planner(&mut report, outcome.pilot.tally());
     sum::zones(&mut report, &totals);
@@ -59,6 +54,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let kept = world.home.is_kept().then(|| world.home.path().to_owned());
     world.close()?;
     tell(&options, &report, kept.as_deref())
+}
+
+/// The time in which the world is open.
+fn live(options: &Options, world: &mut World, map: Topology, report: &mut Report) -> anyhow::Result<Outcome> {
+    let stop = stop_signal(world)?;
+    let mut run = Run::new(options, world, map)?;
+    let swarm = match run.until_ready(&stop, report)? {
+        true => options.swarm.map(|swarm| start_swarm(options, swarm, run.url())).transpose()?,
+        false => None,
+    };
+    let outcome = run.finish(swarm.as_ref(), &stop, report)?;
+    if let Some(swarm) = swarm {
+        sum::swarm(report, &swarm.join().context("running the bots")?);
+    }
+    Ok(outcome)
 }
 
 fn start_swarm(options: &Options, swarm: SwarmOptions, url: &str) -> anyhow::Result<SwarmHandle> {

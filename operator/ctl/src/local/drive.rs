@@ -9,6 +9,7 @@ use darkages_topology::Topology;
 
 use super::audit;
 use super::cpu::{CpuTime, Meter};
+use super::doubles::Doubles;
 use super::feed::Feed;
 use super::options::{MAX_PLAYERS, Options};
 use super::pilot::{Pilot, Step};
@@ -36,10 +37,12 @@ pub struct Run<'a> {
     world: &'a mut World,
     pilot: Pilot,
     feed: Feed,
+    doubles: Doubles,
     progress: Progress,
     meter: Meter,
     started: Instant,
     metered: Instant,
+    interrupted: bool,
 }
 
 /// What a run was.
@@ -50,13 +53,6 @@ pub struct Outcome {
     pub measured: Duration,
     /// Processor time of that part.
     pub cpu: CpuTime,
-}
-
-/// What to do after a look.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    GoOn,
-    Interrupted,
 }
 
 impl<'a> Run<'a> {
@@ -72,10 +68,12 @@ impl<'a> Run<'a> {
             world,
             pilot,
             feed: Feed::default(),
+            doubles: Doubles::default(),
             progress: Progress::new(options.progress),
             meter: Meter::new(),
             started: now,
             metered: now,
+            interrupted: false,
         })
     }
 
@@ -92,7 +90,8 @@ impl<'a> Run<'a> {
         self.world.pool.keep_standby(&[], self.pilot.map().shards().len() + STANDBY)?;
         self.progress.say(&format!("live map: {}", self.world.url));
         while !self.is_served() {
-            if self.look(stop, report)? == Next::Interrupted {
+            self.look(stop, report)?;
+            if self.interrupted {
                 return Ok(false);
             }
         }
@@ -111,25 +110,22 @@ impl<'a> Run<'a> {
     ) -> anyhow::Result<Outcome> {
         let started = Instant::now();
         self.meter = Meter::new();
-        let mut interrupted = false;
         loop {
             let over = match swarm {
                 Some(swarm) => swarm.is_over(),
                 None => self.options.length.is_some_and(|length| started.elapsed() >= length),
             };
-            if over || (interrupted && swarm.is_none()) {
+            if over || (self.interrupted && swarm.is_none()) {
                 break;
             }
-            if self.look(stop, report)? == Next::Interrupted {
-                interrupted = true;
-                if let Some(swarm) = swarm {
-                    swarm.stop();
-                }
+            self.look(stop, report)?;
+            if let Some(swarm) = swarm.filter(|_| self.interrupted) {
+                swarm.stop();
             }
         }
         self.meter.read();
         let (measured, cpu) = (started.elapsed(), self.meter.used());
-        if swarm.is_some() && !interrupted {
+        if swarm.is_some() && !self.interrupted {
             self.settle(stop, report)?;
         }
         self.progress.finish();
@@ -141,7 +137,8 @@ impl<'a> Run<'a> {
         let deadline = Instant::now() + SETTLE_WITHIN;
         let merged = |pilot: &Pilot| pilot.map().shards().len() <= self.options.zones && pilot.is_settled();
         while !merged(&self.pilot) && Instant::now() < deadline {
-            if self.look(stop, report)? == Next::Interrupted {
+            self.look(stop, report)?;
+            if self.interrupted {
                 break;
             }
         }
@@ -156,16 +153,16 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn look(&mut self, stop: &Receiver<()>, report: &mut Report) -> anyhow::Result<Next> {
-        let next = match stop.recv_timeout(LOOK_EVERY) {
-            // The sender lives as long as the runtime, so its end means the same.
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => Next::Interrupted,
-            Err(RecvTimeoutError::Timeout) => Next::GoOn,
-        };
+    fn look(&mut self, stop: &Receiver<()>, report: &mut Report) -> anyhow::Result<()> {
+        // The sender lives as long as the runtime, so its end means the same as a signal.
+        self.interrupted |= stop.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout);
         let looks = self.world.pool.looks();
         let now = self.started.elapsed();
         let Step { write, done, zones_wanted } = self.pilot.step(now, &looks);
         let unix_ms = unix_ms();
+        for evidence in self.doubles.note(&looks) {
+            report.violated("I1", evidence);
+        }
         for (operation, took) in &done {
             if let Some(text) = self.feed.settled(unix_ms, operation, *took) {
                 self.progress.say(&text);
@@ -187,7 +184,7 @@ impl<'a> Run<'a> {
         self.world.pool.obey(&Arc::new(self.pilot.map().clone()), &looks);
         self.world.pool.keep_standby(&looks, STANDBY.max(zones_wanted))?;
         self.show(unix_ms, &looks, now);
-        Ok(next)
+        Ok(())
     }
 
     fn show(&mut self, unix_ms: u64, looks: &[Look], now: Duration) {

@@ -195,7 +195,7 @@ fn report(look: &Look) -> Report {
         positions: look.positions.clone(),
         open_handoffs: look.open_handoffs,
         tick_p95: look.tick_p95,
-        tick: look.tick,
+        tick: look.costs,
     }
 }
 

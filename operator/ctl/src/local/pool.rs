@@ -130,11 +130,12 @@ fn look(endpoint: &ZoneEndpoint, stats: &ZoneStats) -> Look {
             ZoneState::Stopped => Life::Over,
         },
         draining: stats.draining,
+        tick: stats.tick,
         revision: stats.revision,
         open_handoffs: count(stats.handoffs),
         tick_p95: stats.ticks.p95,
         tick_p99: stats.ticks.p99,
-        tick: breakdown(stats),
+        costs: breakdown(stats),
         positions,
         handles,
     }

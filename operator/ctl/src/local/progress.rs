@@ -95,7 +95,10 @@ impl Progress {
 
     /// Takes the lines away.
     pub fn finish(&mut self) {
-        if let Self::Live { lines, .. } = self {
+        if let Self::Live { lines, world, zones } = self {
+            for line in zones.iter().chain([&*world]) {
+                line.finish_and_clear();
+            }
             let _ = lines.clear();
         }
         *self = Self::Silent;
@@ -111,11 +114,14 @@ fn plain(text: &str) {
 }
 
 fn world_line(view: &WorldView, elapsed: Duration, length: Option<Duration>) -> String {
-    let of = length.map(|length| format!("/{}", length.as_secs())).unwrap_or_default();
+    let clock = match length {
+        Some(length) if elapsed > length => "closing".to_owned(),
+        Some(length) => format!("{:>4}/{} s", elapsed.as_secs(), length.as_secs()),
+        None => format!("{:>4} s", elapsed.as_secs()),
+    };
     let grounds = view.zones.iter().filter(|zone| zone.bounds.is_some()).count();
     format!(
-        "{:>4}{of} s  {} players  {grounds} zone{}  {} on standby  tick p99 {:.1} ms  map {}",
-        elapsed.as_secs(),
+        "{clock}  {} players  {grounds} zone{}  {} on standby  tick p99 {:.1} ms  map {}",
         view.players(),
         if grounds == 1 { "" } else { "s" },
         view.standby,

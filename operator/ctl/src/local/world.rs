@@ -35,8 +35,6 @@ const RATE: Rate = Rate { per_second: 1_000.0, burst: 4.0 * MAX_PLAYERS as f64 }
 
 /// A world that is open.
 pub struct World {
-    /// Where it is kept. Before the runtime, so that it is dropped after everything that uses it has been closed.
-    pub home: Home,
     /// What its store and directory run on.
     pub runtime: Runtime,
     /// Its store.
@@ -49,6 +47,8 @@ pub struct World {
     pub url: String,
     closing: watch::Sender<bool>,
     directory: JoinHandle<()>,
+    /// Where it is kept. Last, because fields are dropped in their order and the store has its file open until then.
+    pub home: Home,
 }
 
 /// Brings a world up with the map that it had, or its first.
@@ -82,7 +82,7 @@ pub fn open(options: &Options) -> anyhow::Result<(World, Topology)> {
     let routes = map_routes(Broadcast::new(world, closed.clone())).merge(join_routes(Arc::new(desk)));
     let directory = runtime.spawn(serve(listener, routes, closed));
     let url = format!("http://{address}");
-    Ok((World { home, runtime, store, pool, publish, url, closing, directory }, map))
+    Ok((World { runtime, store, pool, publish, url, closing, directory, home }, map))
 }
 
 impl World {

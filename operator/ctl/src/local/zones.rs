@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use darkages_plan::TickBreakdown;
-use darkages_topology::{Position, Revision, ShardId, ZoneEndpoint};
+use darkages_topology::{Position, Revision, ShardId, Tick, ZoneEndpoint};
 
 /// What one zone says of itself.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Look {
     pub life: Life,
     /// Whether it wants to go.
     pub draining: bool,
+    /// Its newest tick.
+    pub tick: Tick,
     /// Revision of the map that it knows.
     pub revision: Revision,
     /// Handoffs that it started and that are not over.
@@ -25,7 +27,7 @@ pub struct Look {
     /// 99th percentile of the same.
     pub tick_p99: Duration,
     /// What its ticks consisted of.
-    pub tick: TickBreakdown,
+    pub costs: TickBreakdown,
     /// Where its players stand.
     pub positions: Vec<Position>,
     /// A number for each of them that stays the same while it is in the world.

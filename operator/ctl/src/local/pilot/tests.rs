@@ -55,11 +55,12 @@ impl MadeUp {
             shard: None,
             life: Life::Standby,
             draining: false,
+            tick: darkages_topology::Tick(0),
             revision: Revision(0),
             open_handoffs: 0,
             tick_p95: Duration::ZERO,
             tick_p99: Duration::ZERO,
-            tick: TickBreakdown::default(),
+            costs: TickBreakdown::default(),
             positions: Vec::new(),
             handles: Vec::new(),
         });
