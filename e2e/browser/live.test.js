@@ -1,7 +1,7 @@
 // The map page against a real world: bots over real sockets, a zone that splits while they play.
 //
 // DARKAGES names the command (cargo build --release --bin darkages), PICTURE a file to save the README's picture to;
-// PLAYERS, SPLIT_AT and SECONDS make the run larger.
+// WORKLOAD, PLAYERS, SPLIT_AT and SECONDS make another run.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -9,6 +9,7 @@ import { openBrowser, openPage, pixels, until } from "./browser.js";
 import { start } from "./server.js";
 
 const PROGRAM = process.env.DARKAGES ?? "../../target/release/darkages";
+const WORKLOAD = process.env.WORKLOAD ?? "gather";
 const PLAYERS = Number(process.env.PLAYERS ?? 90);
 const SPLIT_AT = Number(process.env.SPLIT_AT ?? 60);
 const SECONDS = Number(process.env.SECONDS ?? 20);
@@ -19,7 +20,7 @@ before(async () => { browser = await openBrowser(); });
 after(async () => { await browser?.close(); });
 
 test("the map shows a real world as it splits", { timeout: (SECONDS + 90) * 1000 }, async () => {
-  const flags = `local --players ${PLAYERS} --split-at ${SPLIT_AT} --workload gather --seconds ${SECONDS} --http 127.0.0.1:0 --json`;
+  const flags = `local --players ${PLAYERS} --split-at ${SPLIT_AT} --workload ${WORKLOAD} --seconds ${SECONDS} --http 127.0.0.1:0 --json`;
   const world = await start(PROGRAM, flags.split(" "));
   const { page, complaints } = await openPage(browser, world.url);
   try {
@@ -41,10 +42,9 @@ test("the map shows a real world as it splits", { timeout: (SECONDS + 90) * 1000
   }
 });
 
-/** The moment after a split, with some past in the charts. */
+/** The moment after the split that makes four zones, or the last one before the bots leave. */
 async function picture(page) {
-  const before = await until(page, (now) => now.zones >= 2, 60_000);
-  await until(page, (now) => now.zones > before.zones || now.dots < PLAYERS * 0.97, SECONDS * 1000);
-  await page.waitForTimeout(300);
+  await until(page, (now) => now.zones >= 4 || now.dots < PLAYERS * 0.97, SECONDS * 1000);
+  await page.waitForTimeout(400);
   await page.screenshot({ path: process.env.PICTURE });
 }

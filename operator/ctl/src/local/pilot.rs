@@ -179,7 +179,12 @@ impl Pilot {
                 done.push((followed.operation.clone(), now.saturating_sub(followed.due_since)));
             }
         }
-        self.followed.retain(|followed| !followed.astray.is_empty());
+        // A split whose new shard was merged away meanwhile will never be over, and says nothing about splits.
+        let map = &self.map;
+        self.followed.retain(|followed| {
+            let undone = matches!(followed.operation.change, Change::Split { new, .. } if map.shard(new).is_none());
+            !followed.astray.is_empty() && !undone
+        });
         for (operation, took) in &done {
             if matches!(operation.change, Change::Split { .. }) {
                 self.tally.split_took(*took);

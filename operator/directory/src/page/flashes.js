@@ -18,7 +18,8 @@ export class Flashes {
   draw(g, camera, now) {
     this.#list = this.#list.filter(({ since }) => now - since < LAST_MS);
     for (const flash of this.#list) {
-      const age = (now - flash.since) / LAST_MS;
+      // A frame of the display may have begun before the event came.
+      const age = Math.max(0, now - flash.since) / LAST_MS;
       const after = flash.event.shards.map((id) => flash.shown.get(id)?.to);
       const [a, b] = flash.event.kind === "merge" ? flash.before : after;
       if (flash.event.kind === "move" || flash.event.kind === "fault") {

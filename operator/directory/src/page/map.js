@@ -74,7 +74,7 @@ export class WorldMap {
     const [x0, y0, x1, y1] = sides(shown, now);
     const camera = this.#camera;
     return {
-      id: shown.id, zone: shown.zone, colour: colourOf(shown.id), age: now - shown.born,
+      id: shown.id, zone: shown.zone, colour: colourOf(shown.id), age: Math.max(0, now - shown.born),
       x: camera.x(x0), y: camera.y(y1), w: (x1 - x0) * camera.scale, h: (y1 - y0) * camera.scale,
     };
   }
@@ -118,15 +118,23 @@ export class WorldMap {
     const xs = (i) => camera.x(left + fromX[i] + (x[i] - fromX[i]) * part);
     const ys = (i) => camera.y(bottom + fromY[i] + (y[i] - fromY[i]) * part);
     if (!still.matches) trails(g, picture, colours, xs, ys, camera.scale);
+    // Light adds up where many stand; the dots themselves cover each other, or a crowd would be a white spot without colour.
+    const half = size / 2;
+    const draw = (kind) => {
+      for (let i = 0; i < count; i++) {
+        const sprite = sprites[zone[i]];
+        if (sprite) g.drawImage(sprite[kind], xs(i) - half, ys(i) - half, size, size);
+      }
+    };
     g.globalCompositeOperation = "lighter";
-    for (let i = 0; i < count; i++) {
-      const sprite = sprites[zone[i]];
-      if (sprite) g.drawImage(sprite.image, xs(i) - size / 2, ys(i) - size / 2, size, size);
-    }
+    g.globalAlpha = Math.min(1, 250 / count);
+    draw("glow");
     g.globalCompositeOperation = "source-over";
+    g.globalAlpha = 1;
+    draw("dot");
   }
 
-  /** A glowing dot, drawn once per colour and size. */
+  /** A dot and its glow, painted once per colour and size. */
   #sprite(colour, radius) {
     const ratio = this.#size[2];
     const key = `${colour} ${radius.toFixed(1)} ${ratio}`;
@@ -134,25 +142,25 @@ export class WorldMap {
     if (sprite) return sprite;
     if (this.#sprites.size > 200) this.#sprites.clear();
     const size = radius * 5;
-    const image = document.createElement("canvas");
-    image.width = image.height = Math.ceil(size * ratio);
-    const g = image.getContext("2d");
-    const middle = image.width / 2;
-    const glow = g.createRadialGradient(middle, middle, 0, middle, middle, middle);
-    glow.addColorStop(0, faded(colour, 0.5));
-    glow.addColorStop(0.4, faded(colour, 0.13));
-    glow.addColorStop(1, faded(colour, 0));
-    g.fillStyle = glow;
-    g.fillRect(0, 0, image.width, image.height);
-    g.beginPath();
-    g.arc(middle, middle, radius * 0.5 * ratio, 0, 2 * Math.PI);
-    g.fillStyle = faded(colour, 0.95);
-    g.fill();
-    g.beginPath();
-    g.arc(middle, middle, radius * 0.22 * ratio, 0, 2 * Math.PI);
-    g.fillStyle = "rgba(255,255,255,.75)";
-    g.fill();
-    sprite = { image, size };
+    const edge = Math.ceil(size * ratio);
+    const middle = edge / 2;
+    const glow = painted(edge, (g) => {
+      const light = g.createRadialGradient(middle, middle, 0, middle, middle, middle);
+      light.addColorStop(0, faded(colour, 0.5));
+      light.addColorStop(0.4, faded(colour, 0.14));
+      light.addColorStop(1, faded(colour, 0));
+      g.fillStyle = light;
+      g.fillRect(0, 0, edge, edge);
+    });
+    const dot = painted(edge, (g) => {
+      for (const [share, fill] of [[0.86, "rgba(6, 11, 22, .45)"], [0.7, colour], [0.26, "rgba(255, 255, 255, .8)"]]) {
+        g.beginPath();
+        g.arc(middle, middle, radius * share * ratio, 0, 2 * Math.PI);
+        g.fillStyle = fill;
+        g.fill();
+      }
+    });
+    sprite = { glow, dot, size };
     this.#sprites.set(key, sprite);
     return sprite;
   }
@@ -175,9 +183,18 @@ export class WorldMap {
   }
 }
 
+/** A small square canvas with something on it. */
+function painted(edge, paint) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = edge;
+  paint(canvas.getContext("2d"));
+  return canvas;
+}
+
 /** The rectangle of a zone while its border is on its way. */
 function sides({ from, to, since }, now) {
-  const part = still.matches ? 1 : Math.min(1, (now - since) / EASE_MS);
+  // A frame of the display may have begun before the picture came.
+  const part = still.matches ? 1 : Math.min(1, Math.max(0, (now - since) / EASE_MS));
   if (part === 1) return to;
   const eased = 1 - (1 - part) ** 3;
   return to.map((side, i) => from[i] + (side - from[i]) * eased);
