@@ -72,9 +72,11 @@ mod message;
 mod npc;
 mod outgoing;
 mod owned;
+mod peer;
 mod players;
 mod released;
 mod subject;
+mod wire;
 
 pub use action::{Action, CallId, StoreRequest};
 pub use border::{has_left, who_moves};

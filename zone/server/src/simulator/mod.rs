@@ -23,6 +23,7 @@ mod run;
 mod sessions;
 mod stats;
 mod store;
+mod tick;
 mod trace;
 mod trades;
 mod weather;
