@@ -118,7 +118,11 @@ impl<S> Session<S> {
         for record in BlockReader::new(snapshot.entities) {
             records.push(record?);
         }
-        for record in records {
+        let slots = records.iter().map(|record| match record {
+            Record::Full { slot, .. } | Record::Delta { slot, .. } | Record::Remove { slot } => slot.get(),
+        });
+        self.table.fetch(slots);
+        for record in records.iter() {
             changes.push(match record {
                 Record::Full { slot, entity, state } => Change::Full { slot: slot.get(), id: *entity, state: *state },
                 Record::Delta { slot, age, delta } => {

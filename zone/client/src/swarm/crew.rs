@@ -157,9 +157,8 @@ impl<'a> Crew<'a> {
         self.stop = shared.stop.load(Ordering::Relaxed);
         self.take_answers();
         for line in 0..self.lines.len() {
+            self.make_due_inputs();
             self.receive(line);
-            self.make_inputs(line);
-            self.lines[line].flush(Instant::now());
         }
         self.housekeeping(shared);
     }
@@ -198,6 +197,7 @@ impl<'a> Crew<'a> {
             });
             self.look_at_partner(bot);
         }
+        self.lines[line].flush(Instant::now());
     }
 
     /// After a snapshot: what does this bot see of the one that it watches?
@@ -212,6 +212,18 @@ impl<'a> Crew<'a> {
         let shown = state.input;
         let watched = self.bots[watch.bot as usize].player.inputs();
         self.pairs.decoded(observer, watched.with_low_bits(shown), Instant::now(), |seq| watched.made_at(seq));
+    }
+
+    /// Inputs come before everything else, also between two sockets: a swarm that is late for its inputs is late with its
+    /// acknowledgements too, is sent whole entities instead of changes, and has even more to decode.
+    fn make_due_inputs(&mut self) {
+        let now = Instant::now();
+        for line in 0..self.lines.len() {
+            if self.lines[line].due() <= now {
+                self.make_inputs(line);
+                self.lines[line].flush(Instant::now());
+            }
+        }
     }
 
     fn make_inputs(&mut self, line: usize) {

@@ -18,6 +18,12 @@ pub(super) const BOTS_PER_LINE: u32 = 48;
 /// Inputs that are made late, at most, when the thread was held up; older ones are skipped.
 const MOST_LATE_INPUTS: u64 = 6;
 
+/// Datagrams that one look at a socket takes in, at most: a little over a millisecond of work.
+const RECEIVE_BUDGET: usize = 64;
+/// Bytes that the kernel may hold for one socket: a quarter of a second. What a late swarm has not read by then is better
+/// lost than late.
+const RECEIVE_BUFFER_BYTES: usize = 512 * 1024;
+
 /// One socket and who sits at it.
 pub(super) struct Line {
     pub(super) endpoint: Endpoint<RefuseAll>,
@@ -51,6 +57,8 @@ impl Line {
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let mut config = EndpointConfig::new(anywhere, key, unix_now_s);
         config.fault = fault;
+        config.limits.receive_budget = RECEIVE_BUDGET;
+        config.limits.receive_buffer_bytes = RECEIVE_BUFFER_BYTES;
         let endpoint = Endpoint::bind(config, RefuseAll, now).map_err(SwarmError::Socket)?;
         Ok(Self { endpoint, bots, sessions: HashMap::new(), queued: false, began, inputs: 0 })
     }

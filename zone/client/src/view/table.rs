@@ -89,6 +89,13 @@ impl<S: Copy + Default> SlotTable<S> {
         }
     }
 
+    /// Brings slots into the processor's cache: reads that depend on nothing wait for memory together, those of the
+    /// decoding that follows would wait one after another.
+    pub fn fetch(&self, slots: impl Iterator<Item = u16>) {
+        let ids = slots.filter_map(|slot| self.held(slot)).fold(0, |ids, held| ids ^ held.id.0);
+        std::hint::black_box(ids);
+    }
+
     /// Empties a slot and returns whom it showed.
     pub fn remove(&mut self, slot: u16) -> Option<EntityId> {
         let held = self.slots.get_mut(usize::from(slot))?.take()?;
