@@ -13,9 +13,12 @@ mod table;
 
 pub use table::{HISTORY_NUMBERS, MAX_SLOTS, MissingBaseline, SlotTable};
 
-/// How long entities of the old zone's view are kept after a change of zone, in ticks: two seconds, in which the new zone
-/// has sent every ring of interest at least once, even to a crowd.
+/// How long near entities of the old zone's view are kept after a change of zone, in ticks: two seconds, in which the new
+/// zone has sent every ring of interest at least once, even to a crowd.
 pub const GRACE: u64 = 120;
+/// The same for far ones. A zone goes on showing what leaves its last ring for a while; the next zone shows it only once it
+/// is inside, and whoever walks in from there needs seconds.
+pub const FAR_GRACE: u64 = 360;
 /// An entity that vanishes must not reappear within so many ticks (I6).
 pub const REAPPEARS: u64 = 30;
 /// Vanished entities that are remembered, at most.
@@ -71,23 +74,34 @@ impl<S: Copy + Default> View<S> {
     }
 
     /// The zone that showed `old` is followed no more. Everybody is carried on, until another zone is followed and for
-    /// [`GRACE`] ticks of its time.
+    /// some ticks of its time.
     pub fn leave_behind(&mut self, old: &SlotTable<S>) {
         for (id, state) in old.iter() {
             self.carried.insert(id, Carried { state: *state, until: Tick(u64::MAX) });
         }
     }
 
-    /// The zone that shows `new` is followed from now on: what it shows is carried no more, or appears now.
-    pub fn follow(&mut self, new: &SlotTable<S>, tick: Tick, mut report: impl FnMut(Reappeared)) {
+    /// One entity is carried on until `until`: the followed zone has taken it away, but the next one shows it.
+    pub fn carry(&mut self, id: EntityId, state: S, until: Tick) {
+        self.carried.insert(id, Carried { state, until });
+    }
+
+    /// The zone that shows `new` is followed from now on: what it shows is carried no more, or appears now. The others are
+    /// carried for as many ticks as `grace` says.
+    pub fn follow(
+        &mut self,
+        new: &SlotTable<S>,
+        tick: Tick,
+        grace: impl Fn(&S) -> u64,
+        mut report: impl FnMut(Reappeared),
+    ) {
         for (id, _) in new.iter() {
             if let Some(reappeared) = self.appeared(id, tick) {
                 report(reappeared);
             }
         }
-        let until = tick.plus(GRACE);
         for carried in self.carried.values_mut() {
-            carried.until = until;
+            carried.until = tick.plus(grace(&carried.state));
         }
     }
 
@@ -144,7 +158,7 @@ mod tests {
         // However long nobody is followed, nobody vanishes.
         view.expire(Tick(1_000_000));
         assert_eq!(view.carried_len(), 3);
-        view.follow(&table(&[3]), Tick(100), |found| reports.push(found));
+        view.follow(&table(&[3]), Tick(100), |_| GRACE, |found| reports.push(found));
         assert_eq!(view.carried_len(), 2);
         assert_eq!(view.appeared(EntityId(1), Tick(150)), None);
         assert_eq!(view.carried_len(), 1);
@@ -165,7 +179,7 @@ mod tests {
         assert_eq!(view.appeared(EntityId(9), Tick(130)), Some(back));
         assert_eq!(view.appeared(EntityId(9), Tick(130)), None, "it is told once");
         let mut reports = Vec::new();
-        view.follow(&table(&[8]), Tick(110), |found| reports.push(found.id));
+        view.follow(&table(&[8]), Tick(110), |_| GRACE, |found| reports.push(found.id));
         assert_eq!(reports, vec![EntityId(8)]);
     }
 

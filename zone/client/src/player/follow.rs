@@ -2,18 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use darkages_protocol::{Snapshot, SnapshotHeader};
-use darkages_topology::world::{SPRINT_SPEED_M_PER_S, TICK_RATE_HZ, UNITS_PER_METRE};
-use darkages_topology::{InputSeq, OwnerEpoch};
+use darkages_protocol::{EntityState, Snapshot, SnapshotHeader};
+use darkages_topology::world::{INTEREST_RINGS, SPRINT_SPEED_M_PER_S, TICK_RATE_HZ, UNITS_PER_METRE};
+use darkages_topology::{InputSeq, OwnerEpoch, PlayerId, Position};
 
-use super::session::Role;
+use super::session::{Role, Session};
 use super::stage::Stage;
 use super::{Happening, Io, Link, Observer, Player, Sight};
 use crate::inputs::Acked;
 use crate::invariant::Invariant;
+use crate::view::{FAR_GRACE, GRACE, Reappeared};
 
 /// How long a session with a zone that owned the player before stays open for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// What stands within so many metres is near: all rings of interest but the last.
+const NEAR_M: i32 = INTEREST_RINGS[1].0;
 /// What a position may be off by rounding, in units: 1/16 m.
 const ROUNDING: i64 = 4;
 
@@ -146,15 +149,22 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
         self.sight = Some(now);
     }
 
-    /// The followed zone changed its view.
+    /// The followed zone changed its view. What it takes away while the next zone shows it stays: at the rim of sight the
+    /// two need not agree to the tick.
     fn update_view<L: Link<Session = S>, O: Observer>(&mut self, header: &SnapshotHeader, io: &mut Io<'_, L, O>) {
-        let Self { view, scratch, id, .. } = self;
+        let place = self.sight.map(|sight| sight.position);
+        let Self { view, scratch, sessions, id: player, .. } = self;
         for gone in &scratch.vanished {
-            view.vanished(*gone, header.tick);
+            let next = sessions.iter().filter(|session| matches!(session.role, Role::Next { .. }));
+            match next.filter_map(|session| session.table.get(*gone)).next() {
+                Some(state) => view.carry(*gone, *state, header.tick.plus(GRACE)),
+                None => view.vanished(*gone, header.tick),
+            }
         }
+        let Some(session) = sessions.iter().find(|session| Some(session.id) == self.shown) else { return };
         for new in &scratch.appeared {
             if let Some(back) = view.appeared(*new, header.tick) {
-                let evidence = format!("{id}: {} vanished at {} and was back at {}", back.id, back.vanished, back.back);
+                let evidence = flicker(*player, back, session, place, "");
                 io.observer.on(Happening::Violated { invariant: Invariant::I6, evidence });
             }
         }
@@ -167,13 +177,13 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
         io: &mut Io<'_, L, O>,
     ) {
         self.shown = Some(id);
+        let place = self.sight.map(|sight| sight.position);
         let Self { view, sessions, id: player, .. } = self;
         let Some(session) = sessions.iter().find(|session| session.id == id) else { return };
-        view.follow(&session.table, header.tick, |back| {
-            let evidence = format!(
-                "{player}: {} vanished at {} and was back at {}, in another zone",
-                back.id, back.vanished, back.back
-            );
+        let near = |state: &EntityState| place.is_none_or(|place| state.position.within(place, NEAR_M));
+        let grace = |state: &EntityState| if near(state) { GRACE } else { FAR_GRACE };
+        view.follow(&session.table, header.tick, grace, |back| {
+            let evidence = flicker(*player, back, session, place, ", in another zone");
             io.observer.on(Happening::Violated { invariant: Invariant::I6, evidence });
         });
     }
@@ -209,4 +219,19 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
     ) {
         io.observer.on(Happening::Violated { invariant, evidence: evidence(self) });
     }
+}
+
+/// What was seen of an entity that came back too soon.
+fn flicker<S>(
+    player: PlayerId,
+    back: Reappeared,
+    session: &Session<S>,
+    place: Option<Position>,
+    circumstance: &str,
+) -> String {
+    let Reappeared { id, vanished, back } = back;
+    let metres = session.table.get(id).zip(place).map_or(f64::NAN, |(state, place)| {
+        (state.position.distance_squared(place) as f64).sqrt() / f64::from(UNITS_PER_METRE)
+    });
+    format!("{player}: {id} vanished at {vanished} and was back at {back}{circumstance}, {metres:.0} m away")
 }
