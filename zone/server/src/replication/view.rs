@@ -4,16 +4,13 @@
 //! block within a byte budget. A delta always names a snapshot that this client acknowledged (invariant I7). What does not
 //! fit grows older and comes first the next time, weighted by how near it stands.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use darkages_protocol::{Age, BlockWriter, EntityState, Slot, SnapshotNumber};
 use darkages_topology::world::{INTEREST_RINGS, UNITS_PER_METRE};
 use darkages_topology::{EntityId, Position};
 
-use super::scene::Scene;
+use super::scene::{Handle, Scene};
 
-/// Entities that one client has slots for, at most. Slots are given out nearest first, so a crowd beyond it hides its rim.
+/// Entities that one client has slots for, at most. Whoever comes when all are taken is not shown until one is free.
 pub const MAX_TRACKED: usize = 2_048;
 
 /// An entity that is shown stays shown until it is this much beyond the last ring, in metres, so that nothing flickers there.
@@ -26,6 +23,9 @@ const MAX_PENDING: usize = 4;
 /// Snapshots whose contents are remembered, so that an acknowledgement finds its entities: what an age can name.
 const REMEMBERED: usize = 64;
 
+/// A handle without a slot.
+const NO_SLOT: u16 = u16::MAX;
+
 /// Age at which an entity of weight 100 is due, in percent of snapshots.
 const DUE: u32 = 100;
 
@@ -36,24 +36,31 @@ struct Sent {
     state: EntityState,
 }
 
+/// What is looked at for every entity around the client at every snapshot: as little as can be, side by side in memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watched {
+    /// The entity in this slot; 0 when it is empty or waits for a removal to be acknowledged.
+    entity: EntityId,
+    /// The snapshot for which it was last seen around the client.
+    seen: SnapshotNumber,
+    /// The snapshot in which it was last sent.
+    sent: SnapshotNumber,
+}
+
+/// What was sent of the entity in a slot.
 #[derive(Clone, Debug, Default)]
 struct Tracked {
-    entity: EntityId,
     acked: Option<Sent>,
     pending: [Sent; MAX_PENDING],
     pending_count: u8,
-    last_sent: SnapshotNumber,
-    /// The snapshot for which it was last seen around the client.
-    seen: SnapshotNumber,
     /// The first snapshot that took it away, while that is not acknowledged.
     removed: Option<SnapshotNumber>,
 }
 
 impl Tracked {
-    /// What the client surely or probably shows now.
-    fn newest(&self) -> Option<&EntityState> {
-        let pending = self.pending[..usize::from(self.pending_count)].last();
-        pending.or(self.acked.as_ref()).map(|sent| &sent.state)
+    /// Whether the client may show something in this slot.
+    const fn is_shown(&self) -> bool {
+        self.pending_count > 0 || self.acked.is_some()
     }
 
     /// Whether the client has acknowledged exactly `state` and nothing else is under way.
@@ -68,7 +75,6 @@ impl Tracked {
         }
         self.pending[usize::from(self.pending_count)] = Sent { number, state };
         self.pending_count += 1;
-        self.last_sent = number;
     }
 
     fn acknowledged(&mut self, number: SnapshotNumber) {
@@ -91,36 +97,17 @@ struct Due {
     slot: u16,
 }
 
-/// Entity ids are counters: one multiplication spreads them enough.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        // Fibonacci hashing: 2^64 divided by the golden ratio.
-        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
-    }
-}
-
-/// A hash table by entity id.
-pub type ById<V> = HashMap<EntityId, V, BuildHasherDefault<IdHasher>>;
-
 /// What one client is shown.
 #[derive(Debug, Default)]
 pub struct ClientView {
+    watched: Vec<Watched>,
     tracked: Vec<Tracked>,
     free: Vec<u16>,
-    by_entity: ById<u16>,
+    /// The slot of each handle; whose it is says `watched`.
+    slots: Vec<u16>,
+    shown: usize,
+    /// Slots that are being taken away.
+    leaving: Vec<u16>,
     number: SnapshotNumber,
     contents: Vec<Vec<u16>>,
     due: Vec<Due>,
@@ -135,14 +122,14 @@ impl ClientView {
 
     /// Entities that the client is shown.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_entity.len()
+    pub const fn len(&self) -> usize {
+        self.shown
     }
 
     /// Whether it is shown nothing.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_entity.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.shown == 0
     }
 
     /// The client has decoded snapshot `number`.
@@ -159,8 +146,10 @@ impl ClientView {
                     // A slot is given to another entity only now that the client knows that it is empty.
                     *tracked = Tracked::default();
                     self.free.push(slot);
+                    self.leaving.retain(|leaving| *leaving != slot);
                 }
-                _ => tracked.acknowledged(number),
+                Some(_) => {}
+                None => tracked.acknowledged(number),
             }
         }
         self.contents[number.0 as usize % REMEMBERED] = slots;
@@ -192,26 +181,34 @@ impl ClientView {
         self.due.clear();
         let (last_ring, _) = INTEREST_RINGS[INTEREST_RINGS.len() - 1];
         let shown = square(last_ring);
-        let Self { tracked, free, by_entity, due, number, .. } = self;
+        let Self { watched, tracked, free, slots, shown: count, due, number, .. } = self;
         let number = *number;
         scene.grid.within(scene.views, place, last_ring + HYSTERESIS_M, |at, distance| {
             let entity = scene.views[at].entity;
-            let slot = match by_entity.get(&entity) {
-                Some(slot) => *slot,
-                None if distance > shown || by_entity.len() >= MAX_TRACKED => return,
+            let Handle(handle) = scene.handles[at];
+            let known = slots
+                .get(handle as usize)
+                .copied()
+                .filter(|slot| watched.get(usize::from(*slot)).is_some_and(|watched| watched.entity == entity));
+            let slot = match known {
+                Some(slot) => slot,
+                None if distance > shown || *count >= MAX_TRACKED => return,
                 None => {
-                    let Some(slot) = take_slot(tracked, free) else { return };
-                    tracked[usize::from(slot)].entity = entity;
-                    by_entity.insert(entity, slot);
+                    let Some(slot) = take_slot(watched, tracked, free) else { return };
+                    if slots.len() <= handle as usize {
+                        slots.resize(handle as usize + 1, NO_SLOT);
+                    }
+                    slots[handle as usize] = slot;
+                    watched[usize::from(slot)].entity = entity;
+                    *count += 1;
                     slot
                 }
             };
-            let tracked = &mut tracked[usize::from(slot)];
-            tracked.seen = number;
+            let watched = &mut watched[usize::from(slot)];
+            watched.seen = number;
             let weight = if entity == own { u32::MAX } else { weight(distance) };
-            let age = number.0 - tracked.last_sent.0;
-            let priority = weight.saturating_mul(age);
-            if priority >= DUE && !tracked.is_settled(&scene.states[at]) {
+            let priority = weight.saturating_mul(number.0 - watched.sent.0);
+            if priority >= DUE && !tracked[usize::from(slot)].is_settled(&scene.states[at]) {
                 due.push(Due { priority, view: at as u32, slot });
             }
         });
@@ -219,26 +216,25 @@ impl ClientView {
 
     /// Takes away what is no longer around, and repeats what the client has not acknowledged of that.
     fn write_removals(&mut self, block: &mut BlockWriter, contents: &mut Vec<u16>) {
-        for (slot, tracked) in self.tracked.iter_mut().enumerate() {
-            let slot = slot as u16;
-            if tracked.entity == EntityId::default() || tracked.seen == self.number {
-                continue;
-            }
-            if tracked.removed.is_none() {
-                self.by_entity.remove(&tracked.entity);
-                if tracked.newest().is_none() {
+        for (slot, watched) in self.watched.iter_mut().enumerate() {
+            if watched.entity != EntityId::default() && watched.seen != self.number {
+                *watched = Watched::default();
+                self.shown -= 1;
+                if self.tracked[slot].is_shown() {
+                    self.leaving.push(slot as u16);
+                } else {
                     // It was never sent, so there is nothing to take away.
-                    *tracked = Tracked::default();
-                    self.free.push(slot);
-                    continue;
+                    self.free.push(slot as u16);
                 }
             }
-            let Some(wire) = Slot::new(slot) else { continue };
+        }
+        for slot in &self.leaving {
+            let Some(wire) = Slot::new(*slot) else { continue };
             if block.remove(wire).is_err() {
-                continue;
+                break;
             }
-            tracked.removed.get_or_insert(self.number);
-            contents.push(slot);
+            self.tracked[usize::from(*slot)].removed.get_or_insert(self.number);
+            contents.push(*slot);
         }
     }
 
@@ -252,19 +248,20 @@ impl ClientView {
                 tracked.acked.and_then(|acked| Some((Age::between(acked.number, self.number)?, acked.state)));
             let written = match baseline {
                 Some((age, base)) => block.delta(slot, age, &base, &state),
-                None => block.full(slot, tracked.entity, &state),
+                None => block.full(slot, scene.views[due.view as usize].entity, &state),
             };
             if written.is_err() {
                 break;
             }
             tracked.sent(self.number, state);
+            self.watched[usize::from(due.slot)].sent = self.number;
             contents.push(due.slot);
         }
     }
 }
 
 /// A slot that is free, or a new one.
-fn take_slot(tracked: &mut Vec<Tracked>, free: &mut Vec<u16>) -> Option<u16> {
+fn take_slot(watched: &mut Vec<Watched>, tracked: &mut Vec<Tracked>, free: &mut Vec<u16>) -> Option<u16> {
     if let Some(slot) = free.pop() {
         return Some(slot);
     }
@@ -272,6 +269,7 @@ fn take_slot(tracked: &mut Vec<Tracked>, free: &mut Vec<u16>) -> Option<u16> {
     if tracked.len() >= 2 * MAX_TRACKED {
         return None;
     }
+    watched.push(Watched::default());
     tracked.push(Tracked::default());
     Some((tracked.len() - 1) as u16)
 }
