@@ -28,8 +28,9 @@ pub const BORDER_M: i32 = 50;
 /// Radii of the interest rings, in metres, and the share of the snapshot rate at which what stands in them is sent, in percent.
 pub const INTEREST_RINGS: [(i32, u32); 3] = [(50, 100), (100, 50), (200, 10)];
 
-/// Bytes a second of UDP payload to one client, at most.
-pub const CLIENT_DOWN_BYTES_PER_S: u32 = 20_000;
+/// Bytes a second of UDP payload to one client, at most. A player in a crowd of hundreds sees the nearest twenty times a second
+/// within it; 20 KB/s is what a client must be able to take.
+pub const CLIENT_DOWN_BYTES_PER_S: u32 = 12_000;
 
 /// Hit points of a player in full health.
 pub const FULL_HIT_POINTS: u16 = 100;

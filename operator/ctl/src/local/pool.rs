@@ -133,7 +133,7 @@ fn look(endpoint: &ZoneEndpoint, stats: &ZoneStats) -> Look {
         tick: stats.tick,
         revision: stats.revision,
         open_handoffs: count(stats.handoffs),
-        tick_p95: stats.ticks.p95,
+        tick_p95: stats.ticks.work_p95,
         tick_p99: stats.ticks.p99,
         costs: breakdown(stats),
         positions,
@@ -152,7 +152,7 @@ fn breakdown(stats: &ZoneStats) -> TickBreakdown {
         players: count(stats.players),
         views: stats.views as u64,
         ghosts: count(stats.ghosts),
-        player_time: of(&[Stage::Inputs, Stage::Simulate, Stage::Grid]),
+        player_time: of(&[Stage::Inputs, Stage::Simulate]),
         view_time: of(&[Stage::Replicate, Stage::Send]),
         ghost_time: Duration::ZERO,
     }

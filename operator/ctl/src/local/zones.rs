@@ -22,9 +22,9 @@ pub struct Look {
     pub revision: Revision,
     /// Handoffs that it started and that are not over.
     pub open_handoffs: u32,
-    /// 95th percentile of its ticks over the last two seconds.
+    /// 95th percentile of the processor time of its ticks over the last two seconds: what a split would relieve.
     pub tick_p95: Duration,
-    /// 99th percentile of the same.
+    /// 99th percentile of how long its ticks took, over the same.
     pub tick_p99: Duration,
     /// What its ticks consisted of.
     pub costs: TickBreakdown,

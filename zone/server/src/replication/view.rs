@@ -23,6 +23,12 @@ const MAX_PENDING: usize = 4;
 /// Snapshots whose contents are remembered, so that an acknowledgement finds its entities: what an age can name.
 const REMEMBERED: usize = 64;
 
+/// Entities that are chosen for one snapshot, at most: about as many as ever fit.
+const MAX_CHOSEN: usize = 256;
+
+/// Within the first ring the nearest come first in a crowd: up to so many metres at this weight.
+const NEAREST: [(i32, u32); 2] = [(10, 4 * DUE), (25, 2 * DUE)];
+
 /// A handle without a slot.
 const NO_SLOT: u16 = u16::MAX;
 
@@ -208,7 +214,7 @@ impl ClientView {
             watched.seen = number;
             let weight = if entity == own { u32::MAX } else { weight(distance) };
             let priority = weight.saturating_mul(number.0 - watched.sent.0);
-            if priority >= DUE && !tracked[usize::from(slot)].is_settled(&scene.states[at]) {
+            if priority >= DUE {
                 due.push(Due { priority, view: at as u32, slot });
             }
         });
@@ -239,10 +245,20 @@ impl ClientView {
     }
 
     fn write_due(&mut self, scene: &Scene<'_>, block: &mut BlockWriter, contents: &mut Vec<u16>) {
-        self.due.sort_unstable_by_key(|due| std::cmp::Reverse(due.priority));
+        let most = |due: &Due| std::cmp::Reverse(due.priority);
+        if self.due.len() > MAX_CHOSEN {
+            self.due.select_nth_unstable_by_key(MAX_CHOSEN, most);
+            self.due.truncate(MAX_CHOSEN);
+        }
+        self.due.sort_unstable_by_key(most);
         for due in &self.due {
             let tracked = &mut self.tracked[usize::from(due.slot)];
             let state = scene.states[due.view as usize];
+            if tracked.is_settled(&state) {
+                // There is nothing to say; it waits for its next turn like one that was sent.
+                self.watched[usize::from(due.slot)].sent = self.number;
+                continue;
+            }
             let Some(slot) = Slot::new(due.slot) else { continue };
             let baseline =
                 tracked.acked.and_then(|acked| Some((Age::between(acked.number, self.number)?, acked.state)));
@@ -276,7 +292,7 @@ fn take_slot(watched: &mut Vec<Watched>, tracked: &mut Vec<Tracked>, free: &mut 
 
 /// How often an entity at this distance is sent, in percent of snapshots.
 fn weight(distance: i64) -> u32 {
-    let ring = INTEREST_RINGS.iter().find(|(metres, _)| distance <= square(*metres));
+    let ring = NEAREST.iter().chain(&INTEREST_RINGS).find(|(metres, _)| distance <= square(*metres));
     ring.or(INTEREST_RINGS.last()).map_or(DUE, |(_, percent)| *percent)
 }
 

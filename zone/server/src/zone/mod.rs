@@ -128,6 +128,8 @@ struct Zone<G: Play> {
     block: Vec<u8>,
     ring: TickRing,
     stages: StageTimes,
+    /// Processor time of this thread when the stage began.
+    lap_from: Duration,
     views: usize,
     draining: bool,
     reaches_store: bool,
@@ -200,6 +202,7 @@ where
         block: Vec::new(),
         ring: TickRing::default(),
         stages: StageTimes::default(),
+        lap_from: Duration::ZERO,
         views: 0,
         draining: false,
         reaches_store: true,

@@ -14,7 +14,6 @@ use darkages_transport::{Channel, SessionId};
 use super::Zone;
 use crate::peers::{Frame, MAX_GHOSTS_PER_FRAME, WireGhost};
 use crate::play::Play;
-use crate::stats::Stage;
 
 /// Ticks between two snapshots to one client.
 const SNAPSHOT_TICKS: u64 = (TICK_RATE_HZ / SNAPSHOT_RATE_HZ) as u64;
@@ -55,11 +54,10 @@ struct Viewer {
 
 impl<G: Play> Zone<G> {
     /// Shows this tick to everybody whose turn it is.
-    pub(super) fn replicate(&mut self, stepped: Instant) {
+    pub(super) fn replicate(&mut self) {
         self.tell_changes();
-        let sorted = self.send_snapshots(stepped);
+        self.send_snapshots();
         self.send_ghosts();
-        self.lap(Stage::Replicate, sorted);
     }
 
     /// Tells players what they have when that changed.
@@ -80,12 +78,10 @@ impl<G: Play> Zone<G> {
         }
     }
 
-    fn send_snapshots(&mut self, stepped: Instant) -> Instant {
-        let tick = self.tick;
-        let Some(life) = &self.life else { return stepped };
-        let world = &life.hall.world;
-        let scene = self.scene.build(world.views());
-        let sorted = Instant::now();
+    fn send_snapshots(&mut self) {
+        let (tick, now) = (self.tick, Instant::now());
+        let Some(life) = &self.life else { return };
+        let scene = self.scene.build(life.hall.world.views());
         let mut views = 0;
         for client in self.clients.iter_mut() {
             views += client.view.len();
@@ -100,13 +96,11 @@ impl<G: Play> Zone<G> {
             header.encode(block.as_bytes(), &mut self.buffer);
             self.block = block.into_bytes();
             // A snapshot that finds no room is one that was lost.
-            if self.endpoint.send(client.session, Channel::Unreliable, &self.buffer, stepped).is_ok() {
+            if self.endpoint.send(client.session, Channel::Unreliable, &self.buffer, now).is_ok() {
                 self.metrics.snapshots.inc();
             }
         }
         self.views = views;
-        self.stages.0[Stage::Grid as usize] += sorted - stepped;
-        sorted
     }
 
     /// Shows every neighbour what stands near its ground.

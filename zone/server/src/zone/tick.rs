@@ -5,7 +5,7 @@
 //! time of now, before anything is sent or saved.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use darkages_store::Checkpoint;
 use darkages_topology::PlayerId;
@@ -29,6 +29,7 @@ impl<G: Play> Zone<G> {
     pub(super) fn run_tick(&mut self) {
         let begun = Instant::now();
         self.stages = StageTimes::default();
+        self.lap_from = worked();
         self.serve(begun);
         self.want_elsewhere();
         self.step(Event::Tick);
@@ -38,22 +39,22 @@ impl<G: Play> Zone<G> {
         }
         self.carry_out();
         self.let_linger_go();
-        let ready = self.lap(Stage::Inputs, begun);
-        let stepped = self.simulate(ready);
+        self.lap(Stage::Inputs);
+        self.simulate();
         if self.may_act() {
-            self.replicate(stepped);
+            self.replicate();
             self.checkpoint();
         }
-        let encoded = Instant::now();
+        self.lap(Stage::Replicate);
         self.carry_out();
         self.ask_store();
         self.endpoint.flush(Instant::now());
-        self.lap(Stage::Send, encoded);
+        self.lap(Stage::Send);
         self.keep(begun);
     }
 
     /// Puts inputs into the world and steps it.
-    fn simulate(&mut self, ready: Instant) -> Instant {
+    fn simulate(&mut self) {
         self.feed_inputs();
         self.freeze_players();
         self.release_durables();
@@ -66,7 +67,7 @@ impl<G: Play> Zone<G> {
         }
         self.world_events = events;
         self.commit_again();
-        self.lap(Stage::Simulate, ready)
+        self.lap(Stage::Simulate);
     }
 
     /// Moves inputs from the clients' buffers into the world, as many as it takes.
@@ -130,13 +131,12 @@ impl<G: Play> Zone<G> {
         }
     }
 
-    /// Ends a stage that began at `from`.
-    pub(super) fn lap(&mut self, stage: Stage, from: Instant) -> Instant {
-        let now = Instant::now();
-        let took = now - from;
+    /// Ends a stage that began where the one before it ended.
+    pub(super) fn lap(&mut self, stage: Stage) {
+        let now = worked();
+        let took = now.saturating_sub(std::mem::replace(&mut self.lap_from, now));
         self.stages.0[stage as usize] += took;
         self.metrics.stages.get_or_create(&StageLabel { stage: Label(stage.label()) }).inc_by(took.as_secs_f64());
-        now
     }
 
     /// What follows a tick.
@@ -148,7 +148,7 @@ impl<G: Play> Zone<G> {
             totals.ticks += 1;
             totals.tick_us.saturating_record((took.as_micros() as u64).max(1));
         });
-        self.ring.push(self.stages);
+        self.ring.push(took, self.stages);
         self.shown.ticked_us.store((now - self.shown.started).as_micros() as u64, Ordering::Relaxed);
         let done = self.tick;
         self.tick = self.clock.advance(done, now);
@@ -172,4 +172,10 @@ impl<G: Play> Zone<G> {
             Some(_) => ZoneState::Serving,
         }
     }
+}
+
+/// Processor time of this thread so far.
+fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
