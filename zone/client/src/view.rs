@@ -13,9 +13,9 @@ mod table;
 
 pub use table::{HISTORY_NUMBERS, MAX_SLOTS, MissingBaseline, SlotTable};
 
-/// How long near entities of the old zone's view are kept after a change of zone, in ticks: two seconds, in which the new
+/// How long near entities of the old zone's view are kept after a change of zone, in ticks: four seconds, in which the new
 /// zone has sent every ring of interest at least once, even to a crowd.
-pub const GRACE: u64 = 120;
+pub const GRACE: u64 = 240;
 /// The same for far ones. A zone goes on showing what leaves its last ring for a while; the next zone shows it only once it
 /// is inside, and whoever walks in from there needs seconds.
 pub const FAR_GRACE: u64 = 360;

@@ -26,6 +26,17 @@ const REMEMBERED: usize = 64;
 /// Entities that are chosen for one snapshot, at most: about as many as ever fit.
 const MAX_CHOSEN: usize = 256;
 
+/// Of these, entities that the client has never been shown, at most.
+const MAX_CHOSEN_NEW: usize = 72;
+
+/// The share of a block that entities may take which the client has never been shown, in percent: they come first, because a
+/// view that fills slowly hides what stands there, but what moves nearby goes on moving meanwhile.
+const NEW_PERCENT: usize = 60;
+
+/// For so many snapshots a view is young: it takes in everything that another zone may have shown to this client, up to where
+/// that zone would have let go of it.
+const YOUNG: u32 = 60;
+
 /// Within the first ring the nearest come first in a crowd: up to so many metres at this weight.
 const NEAREST: [(i32, u32); 2] = [(10, 4 * DUE), (25, 2 * DUE)];
 
@@ -117,6 +128,8 @@ pub struct ClientView {
     number: SnapshotNumber,
     contents: Vec<Vec<u16>>,
     due: Vec<Due>,
+    /// What is due and was never sent.
+    due_new: Vec<Due>,
 }
 
 impl ClientView {
@@ -185,9 +198,11 @@ impl ClientView {
     /// Gives slots to what came near and collects what is due.
     fn look_around(&mut self, place: Position, own: EntityId, scene: &Scene<'_>) {
         self.due.clear();
+        self.due_new.clear();
         let (last_ring, _) = INTEREST_RINGS[INTEREST_RINGS.len() - 1];
-        let shown = square(last_ring);
-        let Self { watched, tracked, free, slots, shown: count, due, number, .. } = self;
+        let is_young = self.number.0 <= YOUNG;
+        let shown = square(if is_young { last_ring + HYSTERESIS_M } else { last_ring });
+        let Self { watched, tracked, free, slots, shown: count, due, due_new, number, .. } = self;
         let number = *number;
         scene.grid.within(scene.views, place, last_ring + HYSTERESIS_M, |at, distance| {
             let entity = scene.views[at].entity;
@@ -214,7 +229,9 @@ impl ClientView {
             watched.seen = number;
             let weight = if entity == own { u32::MAX } else { weight(distance) };
             let priority = weight.saturating_mul(number.0 - watched.sent.0);
-            if priority >= DUE {
+            if watched.sent.0 == 0 {
+                due_new.push(Due { priority, view: at as u32, slot });
+            } else if priority >= DUE {
                 due.push(Due { priority, view: at as u32, slot });
             }
         });
@@ -245,35 +262,53 @@ impl ClientView {
     }
 
     fn write_due(&mut self, scene: &Scene<'_>, block: &mut BlockWriter, contents: &mut Vec<u16>) {
-        let most = |due: &Due| std::cmp::Reverse(due.priority);
-        if self.due.len() > MAX_CHOSEN {
-            self.due.select_nth_unstable_by_key(MAX_CHOSEN, most);
-            self.due.truncate(MAX_CHOSEN);
-        }
-        self.due.sort_unstable_by_key(most);
-        for due in &self.due {
-            let tracked = &mut self.tracked[usize::from(due.slot)];
-            let state = scene.states[due.view as usize];
-            if tracked.is_settled(&state) {
-                // There is nothing to say; it waits for its next turn like one that was sent.
-                self.watched[usize::from(due.slot)].sent = self.number;
-                continue;
-            }
-            let Some(slot) = Slot::new(due.slot) else { continue };
-            let baseline =
-                tracked.acked.and_then(|acked| Some((Age::between(acked.number, self.number)?, acked.state)));
-            let written = match baseline {
-                Some((age, base)) => block.delta(slot, age, &base, &state),
-                None => block.full(slot, scene.views[due.view as usize].entity, &state),
-            };
-            if written.is_err() {
-                break;
-            }
-            tracked.sent(self.number, state);
-            self.watched[usize::from(due.slot)].sent = self.number;
-            contents.push(due.slot);
-        }
+        choose(&mut self.due_new, MAX_CHOSEN_NEW);
+        choose(&mut self.due, MAX_CHOSEN - MAX_CHOSEN_NEW);
+        let all = block.bits() + block.bits_left();
+        let news = std::mem::take(&mut self.due_new);
+        let room_for_news = all * NEW_PERCENT / 100;
+        let first =
+            news.iter().position(|due| block.bits() >= room_for_news || !self.write(due, scene, block, contents));
+        let olds = std::mem::take(&mut self.due);
+        let left = &news[first.unwrap_or(news.len())..];
+        // What is left of the new ones takes the room that the others leave.
+        let _ = olds.iter().chain(left).all(|due| self.write(due, scene, block, contents));
+        (self.due, self.due_new) = (olds, news);
     }
+
+    /// Writes one entity. Says whether there was room.
+    fn write(&mut self, due: &Due, scene: &Scene<'_>, block: &mut BlockWriter, contents: &mut Vec<u16>) -> bool {
+        let tracked = &mut self.tracked[usize::from(due.slot)];
+        let state = scene.states[due.view as usize];
+        if tracked.is_settled(&state) {
+            // There is nothing to say; it waits for its next turn like one that was sent.
+            self.watched[usize::from(due.slot)].sent = self.number;
+            return true;
+        }
+        let Some(slot) = Slot::new(due.slot) else { return true };
+        let baseline = tracked.acked.and_then(|acked| Some((Age::between(acked.number, self.number)?, acked.state)));
+        let written = match baseline {
+            Some((age, base)) => block.delta(slot, age, &base, &state),
+            None => block.full(slot, scene.views[due.view as usize].entity, &state),
+        };
+        if written.is_err() {
+            return false;
+        }
+        tracked.sent(self.number, state);
+        self.watched[usize::from(due.slot)].sent = self.number;
+        contents.push(due.slot);
+        true
+    }
+}
+
+/// Keeps the `most` with the highest priority, highest first.
+fn choose(due: &mut Vec<Due>, most: usize) {
+    let priority = |due: &Due| std::cmp::Reverse(due.priority);
+    if due.len() > most {
+        due.select_nth_unstable_by_key(most, priority);
+        due.truncate(most);
+    }
+    due.sort_unstable_by_key(priority);
 }
 
 /// A slot that is free, or a new one.

@@ -24,6 +24,11 @@ const OVERHEAD_BYTES: usize = 60;
 /// Bytes of an entity block, at most: the client's budget, snapshot by snapshot.
 const BLOCK_BYTES: usize = (CLIENT_DOWN_BYTES_PER_S / SNAPSHOT_RATE_HZ) as usize - OVERHEAD_BYTES;
 
+/// Ticks between two snapshots that only prepare the view of a player who is being handed over to this zone, and the bytes of
+/// their blocks: there is a tenth of a second to show everything that the other zone shows.
+const PREPARING_TICKS: u64 = 2;
+const PREPARING_BLOCK_BYTES: usize = 1_000;
+
 /// How near to a neighbour's ground an entity is shown there, in metres, and every how many ticks. The farthest is as far as
 /// its players see, so that a border is no edge of sight; beyond the border band a ghost changes as seldom as what they see.
 const GHOST_RINGS: [(i32, u64); 3] = [(BORDER_M, 2), (INTEREST_RINGS[1].0 + 10, 6), (INTEREST_RINGS[2].0 + 10, 12)];
@@ -85,11 +90,15 @@ impl<G: Play> Zone<G> {
         let mut views = 0;
         for client in self.clients.iter_mut() {
             views += client.view.len();
-            if !(client.phase + tick.0).is_multiple_of(SNAPSHOT_TICKS) {
+            let (every, bytes) = match client.acting {
+                Some(_) => (SNAPSHOT_TICKS, BLOCK_BYTES),
+                None => (PREPARING_TICKS, PREPARING_BLOCK_BYTES),
+            };
+            if !(client.phase + tick.0).is_multiple_of(every) {
                 continue;
             }
             let Some(viewer) = viewer(life, client.player, client.acting) else { continue };
-            let mut block = BlockWriter::reuse(std::mem::take(&mut self.block), BLOCK_BYTES);
+            let mut block = BlockWriter::reuse(std::mem::take(&mut self.block), bytes);
             let number = client.view.fill(viewer.place, viewer.entity, &scene, &mut block);
             let header = SnapshotHeader { number, tick, owner_epoch: viewer.owner_epoch, applied: viewer.applied };
             self.buffer.clear();
