@@ -13,8 +13,12 @@ use super::scene::{Handle, Scene};
 /// Entities that one client has slots for, at most. Whoever comes when all are taken is not shown until one is free.
 pub const MAX_TRACKED: usize = 2_048;
 
-/// An entity that is shown stays shown until it is this much beyond the last ring, in metres, so that nothing flickers there.
-const HYSTERESIS_M: i32 = 20;
+/// An entity that is shown stays shown until it is this much beyond the last ring, in metres, so that nothing flickers there:
+/// two sprinters who run apart and turn need two seconds for it.
+pub const HYSTERESIS_M: i32 = 40;
+
+/// A young view takes in what is this much beyond the last ring.
+const YOUNG_REACH_M: i32 = HYSTERESIS_M / 2;
 
 /// States of one entity that wait for an acknowledgement, at most. Older ones are forgotten: their acknowledgement, should it
 /// come, only makes the next delta a little longer.
@@ -33,8 +37,8 @@ const MAX_CHOSEN_NEW: usize = 72;
 /// view that fills slowly hides what stands there, but what moves nearby goes on moving meanwhile.
 const NEW_PERCENT: usize = 60;
 
-/// For so many snapshots a view is young: it takes in everything that another zone may have shown to this client, up to where
-/// that zone would have let go of it.
+/// For so many snapshots a view is young: it takes in most of what another zone may have shown to this client, also what that
+/// zone was about to let go of.
 const YOUNG: u32 = 60;
 
 /// Within the first ring the nearest come first in a crowd: up to so many metres at this weight.
@@ -201,7 +205,7 @@ impl ClientView {
         self.due_new.clear();
         let (last_ring, _) = INTEREST_RINGS[INTEREST_RINGS.len() - 1];
         let is_young = self.number.0 <= YOUNG;
-        let shown = square(if is_young { last_ring + HYSTERESIS_M } else { last_ring });
+        let shown = square(if is_young { last_ring + YOUNG_REACH_M } else { last_ring });
         let Self { watched, tracked, free, slots, shown: count, due, due_new, number, .. } = self;
         let number = *number;
         scene.grid.within(scene.views, place, last_ring + HYSTERESIS_M, |at, distance| {

@@ -31,10 +31,10 @@ const PREPARING_BLOCK_BYTES: usize = 1_000;
 
 /// How near to a neighbour's ground an entity is shown there, in metres, and every how many ticks. The farthest is as far as
 /// its players see, so that a border is no edge of sight; beyond the border band a ghost changes as seldom as what they see.
-const GHOST_RINGS: [(i32, u64); 3] = [(BORDER_M, 2), (INTEREST_RINGS[1].0 + 10, 6), (INTEREST_RINGS[2].0 + 10, 12)];
+const GHOST_RINGS: [(i32, u64); 3] = [(BORDER_M, 2), (INTEREST_RINGS[1].0 + 10, 6), (INTEREST_RINGS[2].0 + 30, 12)];
 
 /// An entity that is shown to a neighbour stays shown until it is this far away, in metres, so that nothing flickers there.
-const GHOST_LEAVES_M: i32 = INTEREST_RINGS[2].0 + 50;
+const GHOST_LEAVES_M: i32 = INTEREST_RINGS[2].0 + 70;
 
 /// Which entities each neighbour is shown.
 #[derive(Debug, Default)]
