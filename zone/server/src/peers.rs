@@ -45,6 +45,11 @@ pub enum Frame {
         /// The entities.
         ghosts: Vec<WireGhost>,
     },
+    /// These entities are in the world no more: nobody shows them again.
+    Gone {
+        /// Which.
+        entities: Vec<u64>,
+    },
     /// An action against an entity of the receiver.
     Action {
         /// The shard that it comes from, its incarnation and its number there.

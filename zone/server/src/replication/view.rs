@@ -17,8 +17,8 @@ pub const MAX_TRACKED: usize = 2_048;
 /// two sprinters who run apart and turn need two seconds for it.
 pub const HYSTERESIS_M: i32 = 40;
 
-/// A young view takes in what is this much beyond the last ring.
-const YOUNG_REACH_M: i32 = HYSTERESIS_M / 2;
+/// A young view reaches this much farther, in metres: to where the zone before it lets go of what it showed.
+const YOUNG_REACH_M: i32 = HYSTERESIS_M;
 
 /// States of one entity that wait for an acknowledgement, at most. Older ones are forgotten: their acknowledgement, should it
 /// come, only makes the next delta a little longer.
@@ -37,8 +37,8 @@ const MAX_CHOSEN_NEW: usize = 72;
 /// view that fills slowly hides what stands there, but what moves nearby goes on moving meanwhile.
 const NEW_PERCENT: usize = 60;
 
-/// For so many snapshots a view is young: it takes in most of what another zone may have shown to this client, also what that
-/// zone was about to let go of.
+/// For so many snapshots a view is young: it takes in what another zone may have shown to this client, also what that zone was
+/// about to let go of.
 const YOUNG: u32 = 60;
 
 /// Within the first ring the nearest come first in a crowd: up to so many metres at this weight.
@@ -205,10 +205,11 @@ impl ClientView {
         self.due_new.clear();
         let (last_ring, _) = INTEREST_RINGS[INTEREST_RINGS.len() - 1];
         let is_young = self.number.0 <= YOUNG;
-        let shown = square(if is_young { last_ring + YOUNG_REACH_M } else { last_ring });
+        let reach = if is_young { last_ring + YOUNG_REACH_M } else { last_ring };
+        let shown = square(reach);
         let Self { watched, tracked, free, slots, shown: count, due, due_new, number, .. } = self;
         let number = *number;
-        scene.grid.within(scene.views, place, last_ring + HYSTERESIS_M, |at, distance| {
+        scene.grid.within(scene.views, place, reach + HYSTERESIS_M, |at, distance| {
             let entity = scene.views[at].entity;
             let Handle(handle) = scene.handles[at];
             let known = slots

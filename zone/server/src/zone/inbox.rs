@@ -12,6 +12,7 @@ use darkages_topology::{EntityId, OwnerEpoch, PlayerId, Position, Tick};
 use darkages_transport::{Channel, CloseReason, Event as TransportEvent, SessionId};
 
 use super::Zone;
+use super::keeper::READY_AFTER_GHOSTS;
 use crate::clients::{Client, Load, MAX_BAD_MESSAGES};
 use crate::gate::admission;
 use crate::handoff::{Event, PeerMessage, Reason, Subject, has_left};
@@ -202,8 +203,17 @@ impl<G: Play> Zone<G> {
                 let tick = Tick(tick);
                 self.clock.heard(self.tick, tick);
                 let Some(life) = &mut self.life else { return };
+                if let Some(ready_at) = &mut life.ready_at {
+                    *ready_at = self.tick.plus(READY_AFTER_GHOSTS).min(*ready_at);
+                }
                 for ghost in ghosts.into_iter().filter_map(|ghost| ghost.state(peer.shard, tick)) {
                     life.hall.world.upsert_ghost(ghost);
+                }
+            }
+            Frame::Gone { entities } => {
+                let Some(life) = &mut self.life else { return };
+                for entity in entities {
+                    life.hall.world.remove_ghost(EntityId(entity));
                 }
             }
             Frame::Action { id: (shard, epoch, number), target, sent, action } => {

@@ -21,6 +21,12 @@ use crate::storage::Request;
 /// How often a lease is renewed: often enough that two renewals may be lost.
 const RENEW_EVERY: Duration = Duration::from_millis(LEASE.as_millis() as u64 / 3);
 
+/// Ticks within which a new incarnation lets players in by handoffs, shown ghosts or not: it may have no neighbours.
+const READY_WITHIN: u64 = 30;
+
+/// Ticks from a neighbour's first ghosts until it does so: the other frames of that tick come with them.
+pub(super) const READY_AFTER_GHOSTS: u64 = 2;
+
 /// How long to wait before a lease that somebody holds, or that the store did not give, is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -87,6 +93,19 @@ impl<G: Play> Zone<G> {
             life.hall.set_topology(topology.clone());
             life.displace();
         }
+        if self.life.as_ref().is_some_and(|life| life.hall.ground().is_none()) {
+            self.step(Event::Ready { ready: false });
+        }
+    }
+
+    /// Lets players in by handoffs once the neighbours have shown what stands near, or have had the time to.
+    pub(super) fn become_ready(&mut self) {
+        let Some(life) = &mut self.life else { return };
+        if life.ready_at.is_some_and(|at| self.tick >= at) {
+            life.ready_at = None;
+            let ready = life.hall.ground().is_some();
+            self.step(Event::Ready { ready });
+        }
     }
 
     /// Asks for the lease, or for it to last longer.
@@ -112,8 +131,14 @@ impl<G: Play> Zone<G> {
     }
 
     pub(super) fn acquired(&mut self, shard: ShardId, result: Result<Acquired, StoreError>) {
-        let asked = self.keeper.asked.take().unwrap_or_else(Instant::now);
         self.reached_store(result.is_ok());
+        let Some(asked) = self.keeper.asked.take() else {
+            // Nobody waits for this answer any more.
+            if let Ok(Acquired::Granted(Lease { fence, .. })) = result {
+                self.storage.ask(Request::Release { fence });
+            }
+            return;
+        };
         match result {
             Ok(Acquired::Granted(lease)) if self.keeper.assigned == Some(shard) && self.life.is_none() => {
                 self.live(lease, asked);
@@ -130,12 +155,15 @@ impl<G: Play> Zone<G> {
     }
 
     pub(super) fn renewed(&mut self, fence: Fence, result: Result<Renewed, StoreError>) {
-        let asked = self.keeper.asked.take().unwrap_or_else(Instant::now);
         self.reached_store(result.is_ok());
+        // An answer that outlived its incarnation says nothing about the one that came after it.
+        if self.keeper.held != Some(fence) {
+            return;
+        }
+        let Some(asked) = self.keeper.asked.take() else { return };
         match result {
             Ok(Renewed::Extended(lease)) => self.step(Event::Lease { until: self.until(asked, lease.ttl) }),
-            Ok(Renewed::Over) if self.keeper.held == Some(fence) => self.step(Event::LeaseOver),
-            Ok(Renewed::Over) => {}
+            Ok(Renewed::Over) => self.step(Event::LeaseOver),
             Err(error) => {
                 tracing::warn!(%fence, %error, "the lease was not renewed");
                 self.keeper.not_before = Some(Instant::now() + ASK_AGAIN);
@@ -190,9 +218,11 @@ impl<G: Play> Zone<G> {
             machine,
             hall: Hall::new(world, topology, fence.shard),
             durables: Durables::default(),
+            ready_at: Some(self.tick.plus(READY_WITHIN)),
             wanted: Default::default(),
             displaced: Default::default(),
         });
+        self.step(Event::Ready { ready: false });
         self.metrics.serving.set(1);
         self.endpoint.gatekeeper_mut().open = true;
     }

@@ -75,6 +75,8 @@ struct Life<G: Play> {
     machine: ZoneMachine,
     hall: Hall<G>,
     durables: Durables<G>,
+    /// When it lets players in by handoffs, while it does not yet: once it can show them what its neighbours showed.
+    ready_at: Option<Tick>,
     /// Subjects that were wanted elsewhere because of where they stand.
     wanted: BTreeSet<Subject>,
     /// Those of them who lost their ground to a change of the map.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use darkages_protocol::{BlockWriter, SnapshotHeader, ZoneMessage};
+use darkages_sim::{Game, Scene, Subject};
 use darkages_store::Fence;
 use darkages_topology::world::{
     BORDER_M, CLIENT_DOWN_BYTES_PER_S, INTEREST_RINGS, SNAPSHOT_RATE_HZ, TICK_RATE_HZ, UNITS_PER_METRE,
@@ -31,10 +32,10 @@ const PREPARING_BLOCK_BYTES: usize = 1_000;
 
 /// How near to a neighbour's ground an entity is shown there, in metres, and every how many ticks. The farthest is as far as
 /// its players see, so that a border is no edge of sight; beyond the border band a ghost changes as seldom as what they see.
-const GHOST_RINGS: [(i32, u64); 3] = [(BORDER_M, 2), (INTEREST_RINGS[1].0 + 10, 6), (INTEREST_RINGS[2].0 + 30, 12)];
+const GHOST_RINGS: [(i32, u64); 3] = [(BORDER_M, 2), (INTEREST_RINGS[1].0 + 10, 6), (INTEREST_RINGS[2].0 + 50, 12)];
 
 /// An entity that is shown to a neighbour stays shown until it is this far away, in metres, so that nothing flickers there.
-const GHOST_LEAVES_M: i32 = INTEREST_RINGS[2].0 + 70;
+const GHOST_LEAVES_M: i32 = INTEREST_RINGS[2].0 + 100;
 
 /// Which entities each neighbour is shown.
 #[derive(Debug, Default)]
@@ -118,10 +119,14 @@ impl<G: Play> Zone<G> {
         let (topology, world) = (&life.hall.topology, &life.hall.world);
         let open: BTreeMap<Fence, SessionId> = self.peers.open().map(|(session, peer)| (peer, session)).collect();
         self.bands.shown.retain(|peer, _| open.contains_key(peer));
-        let mut frames = Vec::new();
+        let (mut frames, mut farewells) = (Vec::new(), Vec::new());
         for (peer, session) in open {
             let ground = topology.shard(peer.shard).map(|shard| shard.bounds);
             let shown = self.bands.shown.entry(peer).or_default();
+            let gone = part(shown, world.scene());
+            if !gone.is_empty() {
+                farewells.push((session, Frame::Gone { entities: gone }));
+            }
             let mut ghosts = Vec::new();
             for (at, view) in world.own_views().iter().enumerate() {
                 let distance = distance_to(ground.as_ref(), view.position);
@@ -149,7 +154,26 @@ impl<G: Play> Zone<G> {
             // The next one says the same again.
             let _ = self.endpoint.send(session, Channel::Unreliable, &frame.encode(), now);
         }
+        // In order with the releases of handoffs, so that a client who changes its zone is not shown the gone again.
+        for (session, frame) in farewells {
+            self.send_frame(session, &frame);
+        }
     }
+}
+
+/// Parts with entities that this zone has no more, and returns those of them that nobody has.
+fn part<G: Game>(shown: &mut BTreeSet<EntityId>, scene: &Scene<G>) -> Vec<u64> {
+    let mut gone = Vec::new();
+    shown.retain(|entity| match scene.find(*entity) {
+        Some(Subject::Player(_) | Subject::Thing(_)) => true,
+        // It was handed over; its new owner shows it.
+        Some(Subject::Ghost(_)) => false,
+        None => {
+            gone.push(entity.0);
+            false
+        }
+    });
+    gone
 }
 
 /// Every how many ticks an entity at this square of a distance is shown, if at all.

@@ -31,6 +31,7 @@ impl<G: Play> Zone<G> {
         self.stages = StageTimes::default();
         self.lap_from = worked();
         self.serve(begun);
+        self.become_ready();
         self.want_elsewhere();
         self.step(Event::Tick);
         if let Some(fence) = self.past.as_ref().map(|past| past.machine.fence()) {
