@@ -9,6 +9,7 @@ use darkages_topology::world::TICK_RATE_HZ;
 use darkages_topology::{EntityId, HandoffId, InputSeq, OwnerEpoch, PlayerId, ShardId, Tick};
 use darkages_transport::{Channel, CloseReason, SessionId};
 
+use super::replicate::SNAPSHOT_TICKS;
 use super::{Asked, Zone};
 use crate::handoff::{Action, Cause, Dismissal, Outcome, StoreRequest, Subject};
 use crate::metrics::{Label, OutcomeLabel};
@@ -130,9 +131,12 @@ impl<G: Play> Zone<G> {
             .world
             .capture(player)
             .map(|state| InputSeq(state.last_input.0.wrapping_add(state.pending.len() as u32)));
+        let tick = self.tick.0;
         if let Some(client) = self.clients.of_player(player) {
             client.acting = Some(owner_epoch);
             client.told_version = None;
+            // The first snapshot of a new owner goes out with this very tick: the client has waited since the cut.
+            client.phase = SNAPSHOT_TICKS - tick % SNAPSHOT_TICKS;
             if let Some(queued) = queued {
                 client.inputs.applied(queued);
             }

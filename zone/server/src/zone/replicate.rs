@@ -17,7 +17,7 @@ use crate::peers::{Frame, MAX_GHOSTS_PER_FRAME, WireGhost};
 use crate::play::Play;
 
 /// Ticks between two snapshots to one client.
-const SNAPSHOT_TICKS: u64 = (TICK_RATE_HZ / SNAPSHOT_RATE_HZ) as u64;
+pub(super) const SNAPSHOT_TICKS: u64 = (TICK_RATE_HZ / SNAPSHOT_RATE_HZ) as u64;
 
 /// Bytes of a datagram that are not the entity block: the snapshot's header, framing, an acknowledgement and the seal.
 const OVERHEAD_BYTES: usize = 60;
