@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use darkages_client::directory::Door;
 use darkages_client::invariant::Invariant;
 use darkages_client::player::{Happening, Io, Link, Observer, Player};
+use darkages_client::view::GRACE;
 use darkages_protocol::{
     ClientMessage, ClosingCode, Command, EntityState, InputValue, Redirect, RequestId, ResultCode, Welcome, ZoneMessage,
 };
@@ -209,7 +210,7 @@ fn a_handoff_plays_on_both_zones_and_follows_the_first_higher_epoch() {
     play.show(1, &mut s, (108, 0, 0), &[(OWN, 50)]);
     play.wait(Duration::from_secs(1));
     assert_eq!(play.net.closed, vec![1]);
-    play.show(2, &mut t, (110 + 120, 2, 6), &[(OWN, 0), (EntityId(3), 6), (EntityId(4), 9)]);
+    play.show(2, &mut t, (110 + GRACE, 2, 6), &[(OWN, 0), (EntityId(3), 6), (EntityId(4), 9)]);
     assert_eq!(play.visible(), vec![1, 3, 4], "what the new zone never showed has lapsed");
     assert_eq!((play.violations(), play.disconnects()), (vec![], 0));
 }
