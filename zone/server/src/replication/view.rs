@@ -17,8 +17,9 @@ pub const MAX_TRACKED: usize = 2_048;
 /// two sprinters who run apart and turn need two seconds for it.
 pub const HYSTERESIS_M: i32 = 40;
 
-/// A young view reaches this much farther, in metres: to where the zone before it lets go of what it showed.
-const YOUNG_REACH_M: i32 = HYSTERESIS_M;
+/// A young view reaches this much farther, in metres: nearly to where the zone before it lets go of what it showed. The 12 m
+/// between take two sprinters 40 ticks, so that nothing that the one has just taken away is shown by the other at once.
+const YOUNG_REACH_M: i32 = HYSTERESIS_M - 12;
 
 /// States of one entity that wait for an acknowledgement, at most. Older ones are forgotten: their acknowledgement, should it
 /// come, only makes the next delta a little longer.
