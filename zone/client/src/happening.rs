@@ -29,6 +29,11 @@ pub enum Happening {
     },
     /// The followed zone said that another one will take over.
     Redirected,
+    /// The session with the zone that was to take over ended before it did.
+    NextEnded {
+        /// Reason code.
+        reason: &'static str,
+    },
     /// An authoritative snapshot was decoded.
     Snapshot {
         /// Its number in its session.

@@ -67,6 +67,8 @@ pub struct Player<S> {
     tick: Tick,
     /// When the owner was heard last.
     heard: Instant,
+    /// When this client last looked at the time.
+    ticked: Instant,
     ring: InputRing<InputValue>,
     view: View<EntityState>,
     clock: TickClock,
@@ -98,6 +100,7 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
             epoch: OwnerEpoch(0),
             tick: Tick(0),
             heard: now,
+            ticked: now,
             ring: InputRing::default(),
             view: View::default(),
             clock: TickClock::default(),

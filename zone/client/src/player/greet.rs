@@ -77,6 +77,9 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
         // A zone may hand over and say goodbye before the first snapshot of the next one has come.
         let next_comes = self.sessions.iter().any(|other| matches!(other.role, Role::Next { .. }));
         let was_next = matches!(session.role, Role::Next { .. });
+        if was_next {
+            io.observer.on(Happening::NextEnded { reason });
+        }
         match self.stage {
             Stage::Knocks { since, session: door, .. } if door == id => self.join_failed(since, reason, io),
             Stage::Finishing { .. } | Stage::Leaving { .. } if followed && !next_comes => self.is_gone(io),
@@ -96,6 +99,7 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
                 let called_off =
                     |session: &&Session<S>| matches!(session.role, Role::Next { handoff: of, .. } if of == handoff);
                 if let Some(next) = self.sessions.iter().find(called_off).map(|session| session.id) {
+                    io.observer.on(Happening::NextEnded { reason: "cancelled" });
                     self.drop_session(next, CloseReason::Done, io);
                 }
             }
@@ -167,7 +171,10 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
         match next {
             Some((_, handoff)) if handoff == redirect.handoff => return,
             // A newer redirect replaces an older one, whose handoff was called off.
-            Some((stale, _)) => self.drop_session(stale, CloseReason::Done, io),
+            Some((stale, _)) => {
+                io.observer.on(Happening::NextEnded { reason: "newer_redirect" });
+                self.drop_session(stale, CloseReason::Done, io);
+            }
             None => {}
         }
         io.observer.on(Happening::Redirected);

@@ -21,6 +21,8 @@ const SILENT_IN_HANDOFF: Duration = Duration::from_secs(5);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// Longest wait before a join is tried again.
 const RETRY_LONGEST: Duration = Duration::from_secs(3);
+/// Time between two ticks beyond which it was this client that was away: that is no silence of the zone.
+const AWAY: Duration = Duration::from_millis(500);
 /// How long a player who leaves waits for its last inputs to be acknowledged.
 const LEAVES_AFTER: Duration = Duration::from_secs(2);
 /// How long a player who leaves waits for the zone to close the session.
@@ -94,6 +96,11 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
 
     /// What is due by the time. Call it at least every few ticks.
     pub fn tick<L: Link<Session = S>, O: Observer>(&mut self, io: &mut Io<'_, L, O>) {
+        let away = io.now.saturating_duration_since(self.ticked);
+        self.ticked = io.now;
+        if away > AWAY {
+            self.heard += away;
+        }
         self.close_due_sessions(io);
         match self.stage {
             Stage::Waits { since, until } if until <= io.now => self.stage = Stage::Wants { since },

@@ -84,6 +84,7 @@ impl Observer for Diary<'_> {
             }
             Happening::JoinFailed { reason } => *meter.join_failures.entry(reason).or_default() += 1,
             Happening::Redirected => self.gap.redirected(),
+            Happening::NextEnded { reason } => *meter.next_ended.entry(reason).or_default() += 1,
             Happening::Snapshot { number, switched, visible } => {
                 meter.snapshots += 1;
                 meter.entities_shown += visible as u64;

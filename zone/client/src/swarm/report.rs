@@ -163,6 +163,8 @@ pub struct SwarmReport {
     pub never_joined: u32,
     /// Changes of zone that clients followed.
     pub handoffs_seen: u64,
+    /// Attachments to a next zone that ended before it took over, by why, the most frequent first.
+    pub handoffs_missed: Vec<(String, u64)>,
     /// Sessions in use that ended though the client did not want it.
     pub disconnects: u64,
     /// Reasons of those, the most frequent first.

@@ -22,7 +22,8 @@ use super::feed::Feed;
 
 const TICK: Duration = Duration::from_nanos(16_666_667);
 const STEP: f64 = 64.0 / 60.0;
-const SEES_M: i32 = 200;
+/// Everybody sees everybody: this world has no rim of sight that could flicker.
+const SEES_M: i32 = 2_000;
 const SHOWN: usize = 90;
 const FIRST_TICK: u64 = 1_000;
 
