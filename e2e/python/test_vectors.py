@@ -49,7 +49,7 @@ class Vectors(unittest.TestCase):
     def test_snapshots_are_read_as_told(self):
         for vector in vectors("snapshot"):
             snapshot = Snapshot.FromString(bytes.fromhex(vector["hex"]))
-            for field in ("number", "tick", "owner_epoch", "applied"):
+            for field in ("number", "tick", "owner_epoch", "applied", "filling"):
                 self.assertEqual(getattr(snapshot, field), vector[field])
             self.assertEqual(snapshot.entities.hex(), vector["entities"])
 
@@ -79,18 +79,21 @@ class Vectors(unittest.TestCase):
             sealed = bytes.fromhex(vector["hex"])
             self.assertEqual((sealed[0], sealed[1:13].hex()), (1, vector["random"]))
             plain = AESGCM(bytes.fromhex(vector["world_key"])).decrypt(sealed[1:13], sealed[13:], b"darkages connect token 1")
-            kind, first, second, shard = struct.unpack_from("<BQQI", plain)
+            kind, number, more, shard = struct.unpack_from("<BQ20sI", plain)
             self.assertEqual(shard, vector["shard"])
-            self.assertEqual(plain[21:53].hex(), vector["psk"])
-            self.assertEqual(struct.unpack_from("<Q", plain, 53)[0], vector["expires_unix_s"])
-            self.assertEqual(plain[61:].hex(), vector["nonce"])
+            self.assertEqual(plain[33:65].hex(), vector["psk"])
+            self.assertEqual(struct.unpack_from("<Q", plain, 65)[0], vector["expires_unix_s"])
+            self.assertEqual(plain[73:].hex(), vector["nonce"])
             subject = vector["subject"]
             if kind == 2:
-                self.assertEqual((first, second), (subject["shard"], subject["epoch"]))
+                self.assertEqual((number, *struct.unpack_from("<Q", more)), (subject["shard"], subject["epoch"]))
             else:
-                self.assertEqual(first, subject["player"])
+                self.assertEqual(number, subject["player"])
                 if kind == 1:
-                    self.assertEqual(struct.unpack("<ii", struct.pack("<Q", second)), (subject["x"], subject["y"]))
+                    self.assertEqual(struct.unpack_from("<ii", more), (subject["x"], subject["y"]))
+                if kind == 3:
+                    handoff = (subject["from"], subject["from_epoch"], subject["handoff"])
+                    self.assertEqual(struct.unpack("<IQQ", more), handoff)
 
     def test_the_generated_code_is_up_to_date(self):
         committed = pathlib.Path(__file__).with_name("darkages_client") / "client_pb2.py"

@@ -19,6 +19,10 @@ pub const GRACE: u64 = 240;
 /// The same for far ones. A zone goes on showing what leaves its last ring for a while; the next zone shows it only once it
 /// is inside, and whoever walks in from there needs seconds.
 pub const FAR_GRACE: u64 = 360;
+/// While the new zone says that its view still fills, what is carried stays for at least so many ticks more.
+pub const FILLING_GRACE: u64 = 60;
+/// However long that takes, nothing is carried for longer than so many ticks after a change of zone: 20 s.
+pub const LONGEST_GRACE: u64 = 1_200;
 /// An entity that vanishes must not reappear within so many ticks (I6).
 pub const REAPPEARS: u64 = 30;
 /// Vanished entities that are remembered, at most.
@@ -39,6 +43,8 @@ pub struct Reappeared {
 #[derive(Clone, Debug)]
 pub struct View<S> {
     carried: HashMap<EntityId, Carried<S>>,
+    /// When nothing is carried any more.
+    carried_until: Tick,
     gone: VecDeque<(EntityId, Tick)>,
 }
 
@@ -50,7 +56,7 @@ struct Carried<S> {
 
 impl<S> Default for View<S> {
     fn default() -> Self {
-        Self { carried: HashMap::new(), gone: VecDeque::new() }
+        Self { carried: HashMap::new(), carried_until: Tick(0), gone: VecDeque::new() }
     }
 }
 
@@ -100,8 +106,17 @@ impl<S: Copy + Default> View<S> {
                 report(reappeared);
             }
         }
+        self.carried_until = tick.plus(LONGEST_GRACE);
         for carried in self.carried.values_mut() {
             carried.until = tick.plus(grace(&carried.state));
+        }
+    }
+
+    /// The followed zone has not shown everything yet that it is going to show.
+    pub fn still_fills(&mut self, tick: Tick) {
+        let until = tick.plus(FILLING_GRACE).min(self.carried_until);
+        for carried in self.carried.values_mut() {
+            carried.until = carried.until.max(until);
         }
     }
 
@@ -168,6 +183,25 @@ mod tests {
         view.expire(Tick(100 + GRACE + REAPPEARS + 1));
         assert_eq!(view.appeared(EntityId(2), Tick(100 + GRACE + REAPPEARS + 1)), None);
         assert_eq!(reports, vec![]);
+    }
+
+    #[test]
+    fn what_is_carried_stays_while_the_new_zone_says_that_its_view_fills() {
+        let mut view = View::default();
+        view.leave_behind(&table(&[1]));
+        view.follow(&table(&[2]), Tick(100), |_| GRACE, |_| {});
+        for tick in 100..=100 + 2 * GRACE {
+            view.still_fills(Tick(tick));
+            view.expire(Tick(tick));
+        }
+        assert_eq!(view.carried_len(), 1);
+        view.expire(Tick(100 + 2 * GRACE + FILLING_GRACE));
+        assert_eq!(view.carried_len(), 0);
+        view.leave_behind(&table(&[1]));
+        view.follow(&table(&[2]), Tick(10_000), |_| GRACE, |_| {});
+        view.still_fills(Tick(10_000 + LONGEST_GRACE - 1));
+        view.expire(Tick(10_000 + LONGEST_GRACE));
+        assert_eq!(view.carried_len(), 0, "not for ever");
     }
 
     #[test]

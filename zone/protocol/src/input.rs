@@ -207,11 +207,23 @@ impl InputDatagram {
         })
     }
 
+    /// The oldest input that the client holds, or the next one that it will make when it holds none: every input before it was
+    /// acknowledged to the client.
+    #[must_use]
+    pub fn oldest(&self) -> InputSeq {
+        InputSeq(self.newest.0.wrapping_sub(self.held()).wrapping_add(1))
+    }
+
+    /// How many inputs it carries.
+    fn held(&self) -> u32 {
+        self.count + self.earlier.iter().map(|run| run_length(*run)).sum::<u32>()
+    }
+
     /// The inputs after the known one, oldest first. When the first is not the very next, inputs between are missing; the
     /// client repeats all that it holds, so they were acknowledged by another zone or the client is broken.
     pub fn iter(&self) -> impl Iterator<Item = (InputSeq, InputValue)> + '_ {
         let ahead = self.newest.0.wrapping_sub(self.known.0) as i32;
-        let mut total: u32 = self.count + self.earlier.iter().map(|run| run_length(*run)).sum::<u32>();
+        let mut total = self.held();
         let wanted = ahead.max(0) as u32;
         // Runs are stored newest first; from the oldest on, each begins where the one before it ended.
         let oldest_first = self.earlier.iter().rev().map(|run| (run_value(*run), run_length(*run)));

@@ -15,7 +15,7 @@ use crate::block::MAX_BLOCK_BYTES;
 /// Bytes of a snapshot, at most, so that it fits one datagram with everything around it.
 pub const MAX_SNAPSHOT_BYTES: usize = 1_100;
 /// Bytes that a snapshot needs around its block, at most.
-pub const MAX_HEADER_BYTES: usize = 6 + 11 + 11 + 6 + 3;
+pub const MAX_HEADER_BYTES: usize = 6 + 11 + 11 + 6 + 3 + 2;
 
 /// Counts the snapshots of one session, from 1. 0 stands for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +46,8 @@ pub struct SnapshotHeader {
     pub owner_epoch: OwnerEpoch,
     /// The newest applied input of the player; meaningless when the zone does not act for it.
     pub applied: InputSeq,
+    /// Whether something that stood around the player when the session began may not have reached the client yet.
+    pub filling: bool,
 }
 
 impl SnapshotHeader {
@@ -57,7 +59,7 @@ impl SnapshotHeader {
 
     /// Appends a whole snapshot with this header and `block` to `out`.
     pub fn encode(&self, block: &[u8], out: &mut Vec<u8>) {
-        let Self { number, tick, owner_epoch, applied } = *self;
+        let Self { number, tick, owner_epoch, applied, filling } = *self;
         let numbers = [(1, u64::from(number.0)), (2, tick.0), (3, owner_epoch.0), (4, u64::from(applied.0))];
         for (tag, value) in numbers {
             // As every proto3 encoder does, zero is left out.
@@ -70,6 +72,10 @@ impl SnapshotHeader {
             encode_key(5, WireType::LengthDelimited, out);
             encode_varint(block.len() as u64, out);
             out.extend_from_slice(block);
+        }
+        if filling {
+            encode_key(6, WireType::Varint, out);
+            encode_varint(1, out);
         }
     }
 }
@@ -125,6 +131,7 @@ impl<'a> Snapshot<'a> {
         let mut rest = bytes;
         let mut numbers = [0_u64; 4];
         let mut entities: &[u8] = &[];
+        let mut filling = false;
         while rest.has_remaining() {
             let (tag, kind) = decode_key(&mut rest).map_err(SnapshotError::NotProtobuf)?;
             match (tag, kind) {
@@ -136,7 +143,10 @@ impl<'a> Snapshot<'a> {
                     let length = usize::try_from(length).map_err(|_| SnapshotError::BadField(tag))?;
                     (entities, rest) = rest.split_at_checked(length).ok_or(SnapshotError::BadField(tag))?;
                 }
-                (1..=5, _) => return Err(SnapshotError::BadField(tag)),
+                (6, WireType::Varint) => {
+                    filling = decode_varint(&mut rest).map_err(SnapshotError::NotProtobuf)? != 0;
+                }
+                (1..=6, _) => return Err(SnapshotError::BadField(tag)),
                 _ => skip_field(kind, tag, &mut rest, DecodeContext::default()).map_err(SnapshotError::NotProtobuf)?,
             }
         }
@@ -147,6 +157,7 @@ impl<'a> Snapshot<'a> {
             tick: Tick(tick),
             owner_epoch: OwnerEpoch(owner_epoch),
             applied: InputSeq(u32::try_from(applied).map_err(|_| SnapshotError::OutOfRange("applied"))?),
+            filling,
         };
         if entities.len() > MAX_BLOCK_BYTES {
             return Err(SnapshotError::OutOfRange("entities"));
@@ -171,18 +182,20 @@ mod tests {
             owner_epoch in prop_oneof![Just(0), any::<u64>()],
             applied in prop_oneof![Just(0), any::<u32>()],
             entities in prop::collection::vec(any::<u8>(), 0..200),
+            filling in any::<bool>(),
         ) {
             let header = SnapshotHeader {
                 number: SnapshotNumber(number),
                 tick: Tick(tick),
                 owner_epoch: OwnerEpoch(owner_epoch),
                 applied: InputSeq(applied),
+                filling,
             };
             let mut bytes = Vec::new();
             header.encode(&entities, &mut bytes);
             prop_assert!(bytes.len() - entities.len() <= MAX_HEADER_BYTES);
             prop_assert_eq!(Snapshot::decode(&bytes), Ok(Snapshot { header, entities: &entities }));
-            let generated = wire::Snapshot { number, tick, owner_epoch, applied, entities: entities.clone() };
+            let generated = wire::Snapshot { number, tick, owner_epoch, applied, entities: entities.clone(), filling };
             prop_assert_eq!(generated.encode_to_vec(), bytes);
         }
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use darkages_topology::{PlayerId, Position, ShardEpoch, ShardId};
+use darkages_topology::{HandoffId, PlayerId, Position, ShardEpoch, ShardId};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use crate::code::AdmissionCode;
@@ -20,8 +20,8 @@ pub const SEALED_BYTES: usize = 1 + NONCE_LEN + PLAIN_BYTES + TAG_BYTES;
 
 const VERSION: u8 = 1;
 const TAG_BYTES: usize = 16;
-/// Subject (kind and two numbers), spawn, shard, psk, expiry, nonce.
-const PLAIN_BYTES: usize = 1 + 8 + 8 + 4 + 32 + 8 + 16;
+/// Subject, shard, psk, expiry, nonce.
+const PLAIN_BYTES: usize = Subject::BYTES + 4 + 32 + 8 + 16;
 /// Ties a token to its purpose, so that nothing else sealed with the same key can pass for one.
 const PURPOSE: &[u8] = b"darkages connect token 1";
 
@@ -56,6 +56,13 @@ pub enum Subject {
         /// Where a player who was never in the world would like to appear.
         spawn: Option<Position>,
     },
+    /// The client of a player who plays elsewhere and is being handed over.
+    Redirected {
+        /// The player.
+        player: PlayerId,
+        /// The handoff for which it attaches.
+        handoff: HandoffId,
+    },
     /// A neighbouring zone.
     Peer {
         /// Its shard.
@@ -63,6 +70,64 @@ pub enum Subject {
         /// Its incarnation.
         epoch: ShardEpoch,
     },
+}
+
+impl Subject {
+    /// Bytes of [`Subject::to_bytes`].
+    pub const BYTES: usize = 1 + 8 + Self::MORE_BYTES;
+    const MORE_BYTES: usize = 4 + 8 + 8;
+
+    /// A kind, the number of the player or of the zone's shard, and what more the kind has, padded with zeros.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut more = [0; Self::MORE_BYTES];
+        let (kind, number) = match self {
+            Self::Player { player, spawn: None } => (0, player.0),
+            Self::Player { player, spawn: Some(Position { x, y }) } => {
+                more[..4].copy_from_slice(&x.to_le_bytes());
+                more[4..8].copy_from_slice(&y.to_le_bytes());
+                (1, player.0)
+            }
+            Self::Peer { shard, epoch } => {
+                more[..8].copy_from_slice(&epoch.0.to_le_bytes());
+                (2, u64::from(shard.0))
+            }
+            Self::Redirected { player, handoff: HandoffId { from, from_epoch, number } } => {
+                more[..4].copy_from_slice(&from.0.to_le_bytes());
+                more[4..12].copy_from_slice(&from_epoch.0.to_le_bytes());
+                more[12..].copy_from_slice(&number.to_le_bytes());
+                (3, player.0)
+            }
+        };
+        let mut bytes = [0; Self::BYTES];
+        bytes[0] = kind;
+        bytes[1..9].copy_from_slice(&u64::to_le_bytes(number));
+        bytes[9..].copy_from_slice(&more);
+        bytes
+    }
+
+    /// The subject in those bytes; `None` when they are none.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
+        let four = |at: usize| <[u8; 4]>::try_from(&bytes[at..at + 4]).expect("four bytes");
+        let eight = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let number = eight(1);
+        let player = PlayerId(number);
+        Some(match bytes[0] {
+            0 => Self::Player { player, spawn: None },
+            1 => {
+                let spawn = Position { x: i32::from_le_bytes(four(9)), y: i32::from_le_bytes(four(13)) };
+                Self::Player { player, spawn: Some(spawn) }
+            }
+            2 => Self::Peer { shard: ShardId(u32::try_from(number).ok()?), epoch: ShardEpoch(eight(9)) },
+            3 => {
+                let from = ShardId(u32::from_le_bytes(four(9)));
+                let handoff = HandoffId { from, from_epoch: ShardEpoch(eight(13)), number: eight(21) };
+                Self::Redirected { player, handoff }
+            }
+            _ => return None,
+        })
+    }
 }
 
 /// What a zone finds in a token that it opened.
@@ -171,17 +236,8 @@ impl ConnectToken {
 
     fn to_plain(&self) -> Vec<u8> {
         let Self { subject, shard, psk, expires_unix_s, nonce } = self;
-        let (kind, first, second) = match *subject {
-            Subject::Player { player, spawn: None } => (0, player.0, 0),
-            Subject::Player { player, spawn: Some(Position { x, y }) } => {
-                (1, player.0, u64::from(x as u32) | u64::from(y as u32) << 32)
-            }
-            Subject::Peer { shard, epoch } => (2, u64::from(shard.0), epoch.0),
-        };
         let mut plain = Vec::with_capacity(PLAIN_BYTES);
-        plain.push(kind);
-        plain.extend_from_slice(&u64::to_le_bytes(first));
-        plain.extend_from_slice(&u64::to_le_bytes(second));
+        plain.extend_from_slice(&subject.to_bytes());
         plain.extend_from_slice(&shard.0.to_le_bytes());
         plain.extend_from_slice(psk);
         plain.extend_from_slice(&expires_unix_s.to_le_bytes());
@@ -190,25 +246,13 @@ impl ConnectToken {
     }
 
     fn from_plain(plain: &[u8]) -> Option<Self> {
-        let (kind, rest) = plain.split_first()?;
-        let (first, rest) = rest.split_first_chunk()?;
-        let (second, rest) = rest.split_first_chunk()?;
+        let (subject, rest) = plain.split_first_chunk()?;
         let (shard, rest) = rest.split_first_chunk()?;
         let (psk, rest) = rest.split_first_chunk()?;
         let (expires, rest) = rest.split_first_chunk()?;
         let nonce = rest.try_into().ok()?;
-        let (first, second) = (u64::from_le_bytes(*first), u64::from_le_bytes(*second));
-        let subject = match kind {
-            0 => Subject::Player { player: PlayerId(first), spawn: None },
-            1 => {
-                let spawn = Position { x: second as u32 as i32, y: (second >> 32) as u32 as i32 };
-                Subject::Player { player: PlayerId(first), spawn: Some(spawn) }
-            }
-            2 => Subject::Peer { shard: ShardId(u32::try_from(first).ok()?), epoch: ShardEpoch(second) },
-            _ => return None,
-        };
         Some(Self {
-            subject,
+            subject: Subject::from_bytes(subject)?,
             shard: ShardId(u32::from_le_bytes(*shard)),
             psk: *psk,
             expires_unix_s: u64::from_le_bytes(*expires),
@@ -225,12 +269,14 @@ mod tests {
         ConnectToken { subject, shard: ShardId(4), psk: [9; 32], expires_unix_s: 1_030, nonce: u128::MAX - 5 }
     }
 
-    fn subjects() -> [Subject; 3] {
+    fn subjects() -> [Subject; 4] {
         let player = PlayerId(u64::MAX);
+        let handoff = HandoffId { from: ShardId(u32::MAX), from_epoch: ShardEpoch(9), number: 1 << 40 };
         [
             Subject::Player { player, spawn: None },
             Subject::Player { player, spawn: Some(Position { x: -1, y: i32::MAX }) },
             Subject::Peer { shard: ShardId(3), epoch: ShardEpoch(8) },
+            Subject::Redirected { player, handoff },
         ]
     }
 

@@ -43,6 +43,8 @@ pub struct Client {
     pub acting: Option<OwnerEpoch>,
     /// Inputs that are not yet in the world.
     pub inputs: InputBuffer<InputValue>,
+    /// The oldest input that it still holds, once it has said so: what it was told to be applied lies before it.
+    pub oldest: Option<InputSeq>,
     /// What it is shown.
     pub view: ClientView,
     /// The version of its character that it was told.
@@ -51,6 +53,8 @@ pub struct Client {
     pub phase: u64,
     /// Messages that were not understood.
     pub bad_messages: u32,
+    /// Whether it came from another zone by a redirect, so that its inputs are numbered already.
+    pub is_redirected: bool,
     counted_since: Tick,
     counted_inputs: u32,
     counted_messages: u32,
@@ -59,20 +63,32 @@ pub struct Client {
 impl Client {
     /// A client of `player` whose newest applied input is `applied`, as far as this zone knows.
     #[must_use]
-    pub fn new(session: SessionId, player: PlayerId, applied: InputSeq, now: Tick) -> Self {
+    pub fn new(session: SessionId, player: PlayerId, applied: InputSeq, is_redirected: bool, now: Tick) -> Self {
         Self {
             session,
             player,
             entity: None,
             acting: None,
             inputs: InputBuffer::new(applied),
+            oldest: None,
             view: ClientView::default(),
             told_version: None,
             phase: u64::from(session.get()),
             bad_messages: 0,
+            is_redirected,
             counted_since: now,
             counted_inputs: 0,
             counted_messages: 0,
+        }
+    }
+
+    /// Whether the client can be told that `applied` is the newest applied input. One that plays on from another zone may have
+    /// been told more by it, and that is never taken back: the inputs in between are left out first.
+    #[must_use]
+    pub fn can_hear(&self, applied: InputSeq) -> bool {
+        match self.oldest {
+            Some(oldest) => oldest <= applied.next(),
+            None => !self.is_redirected,
         }
     }
 

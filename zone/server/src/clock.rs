@@ -76,6 +76,15 @@ impl TickClock {
     }
 }
 
+/// Whether something that is due once in `every` ticks became due after `before` and up to `now`; `phase` spreads what has the
+/// same period. It is due once in each period also when ticks are skipped: on a busy machine, where always the same ticks may
+/// be, nobody is forgotten.
+#[must_use]
+pub const fn is_due(before: Tick, now: Tick, phase: u64, every: u64) -> bool {
+    let phase = phase % every;
+    (now.0 + phase) / every != (before.0 + phase) / every
+}
+
 fn ticks_to_time(ticks: u64) -> Duration {
     let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(TICK_RATE_HZ);
     Duration::from_nanos(nanos as u64)
@@ -123,6 +132,18 @@ mod tests {
             assert_eq!(clock.advance(tick, now), tick.plus(1));
         }
         assert!(ahead.due(now).since(tick) <= 1, "{} behind", ahead.due(now).since(tick));
+    }
+
+    #[test]
+    fn what_is_due_once_in_a_period_is_due_in_each_whatever_ticks_are_skipped() {
+        for (every, phase, step) in [(3, 0, 3), (3, u64::MAX, 6), (12, 7, 5), (15, 15, 1), (2, 1, 4)] {
+            let ticks = (0..200).map(|at| Tick(1_000_000 + at * step));
+            let due = ticks.map(|now| is_due(Tick(now.0 - step), now, phase, every)).collect::<Vec<_>>();
+            let most_apart = every.div_ceil(step) as usize;
+            assert!(due.windows(most_apart).all(|window| window.contains(&true)), "every {every} in steps of {step}");
+            let count = due.iter().filter(|due| **due).count() as u64;
+            assert!(count <= 200 * step / every + 1, "{count} times every {every} in steps of {step}");
+        }
     }
 
     #[test]

@@ -1,66 +1,27 @@
 //! Who may open a session with a zone: holders of a token that was sealed for this world, each once.
 
-use darkages_protocol::{AdmissionCode, ConnectToken, NonceCache, Subject, WorldKey};
+use darkages_protocol::{AdmissionCode, ConnectToken, NonceCache, WorldKey};
+use darkages_topology::ShardId;
 use darkages_transport::{Admitted, Gatekeeper, Refusal};
 
 /// Tokens that were used and have not expired, at most. Each lives for two minutes at the longest, so this is some 500 joins
 /// a second.
 const MAX_NONCES: usize = 1 << 16;
 
-/// What an accepted session is for, as it comes back with its first event.
-pub(crate) mod admission {
-    use darkages_protocol::Subject;
-    use darkages_topology::{PlayerId, Position, ShardEpoch, ShardId};
-
-    const BYTES: usize = 17;
-
-    /// The subject as bytes of this process.
-    pub(crate) fn encode(subject: Subject) -> Vec<u8> {
-        let (kind, first, second) = match subject {
-            Subject::Player { player, spawn: None } => (0, player.0, 0),
-            Subject::Player { player, spawn: Some(Position { x, y }) } => {
-                (1, player.0, u64::from(x as u32) | u64::from(y as u32) << 32)
-            }
-            Subject::Peer { shard, epoch } => (2, u64::from(shard.0), epoch.0),
-        };
-        let mut bytes = Vec::with_capacity(BYTES);
-        bytes.push(kind);
-        bytes.extend_from_slice(&u64::to_le_bytes(first));
-        bytes.extend_from_slice(&u64::to_le_bytes(second));
-        bytes
-    }
-
-    /// The subject in those bytes; `None` for a session that this process dialed.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Subject> {
-        let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
-        let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-        let (first, second) = (number(1), number(9));
-        Some(match bytes[0] {
-            0 => Subject::Player { player: PlayerId(first), spawn: None },
-            1 => {
-                let spawn = Position { x: second as u32 as i32, y: (second >> 32) as u32 as i32 };
-                Subject::Player { player: PlayerId(first), spawn: Some(spawn) }
-            }
-            2 => Subject::Peer { shard: ShardId(first as u32), epoch: ShardEpoch(second) },
-            _ => return None,
-        })
-    }
-}
-
 /// The gatekeeper of a zone.
 #[derive(Debug)]
 pub struct Gate {
     key: WorldKey,
     nonces: NonceCache,
-    /// Whether players are let in: the zone serves a shard and is not full.
-    pub open: bool,
+    /// The shard that this zone serves. Nobody is let in while there is none, or with a token for another one.
+    pub shard: Option<ShardId>,
 }
 
 impl Gate {
     /// A gate for tokens of the world with this key.
     #[must_use]
     pub fn new(key: WorldKey) -> Self {
-        Self { key, nonces: NonceCache::new(MAX_NONCES), open: false }
+        Self { key, nonces: NonceCache::new(MAX_NONCES), shard: None }
     }
 }
 
@@ -69,32 +30,49 @@ impl Gatekeeper for Gate {
         let refuse = |code: AdmissionCode| Refusal(code.code());
         let token =
             ConnectToken::open(&self.key, sealed_token, unix_now).map_err(|error| refuse(error.admission_code()))?;
-        if matches!(token.subject, Subject::Player { .. }) && !self.open {
-            return Err(refuse(AdmissionCode::NotReady));
+        match self.shard {
+            None => return Err(refuse(AdmissionCode::NotReady)),
+            Some(shard) if shard != token.shard => return Err(refuse(AdmissionCode::WrongShard)),
+            Some(_) => {}
         }
         self.nonces
             .take(token.nonce, token.expires_unix_s, unix_now)
             .map_err(|error| refuse(error.admission_code()))?;
-        Ok(Admitted { psk: token.psk, admission: admission::encode(token.subject) })
+        Ok(Admitted { psk: token.psk, admission: token.subject.to_bytes().to_vec() })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use darkages_topology::{PlayerId, Position, ShardEpoch, ShardId};
+    use darkages_protocol::Subject;
+    use darkages_topology::PlayerId;
 
     use super::*;
 
+    fn sealed(key: &WorldKey, shard: u32, nonce: u8) -> Vec<u8> {
+        let subject = Subject::Player { player: PlayerId(3), spawn: None };
+        let token = ConnectToken {
+            subject,
+            shard: ShardId(shard),
+            psk: [7; 32],
+            expires_unix_s: 1_030,
+            nonce: u128::from(nonce),
+        };
+        token.seal(key, [nonce; 12])
+    }
+
     #[test]
-    fn admissions_read_back() {
-        let spawn = Some(Position { x: -7, y: i32::MAX });
-        for subject in [
-            Subject::Player { player: PlayerId(u64::MAX), spawn: None },
-            Subject::Player { player: PlayerId(3), spawn },
-            Subject::Peer { shard: ShardId(4), epoch: ShardEpoch(u64::MAX) },
-        ] {
-            assert_eq!(admission::decode(&admission::encode(subject)), Some(subject));
-        }
-        assert_eq!(admission::decode(&[]), None);
+    fn a_token_opens_its_own_shard_once() {
+        let key = WorldKey::new(&[1; 32]);
+        let mut gate = Gate::new(key.clone());
+        let mut admit = |shard: Option<u32>, token: &[u8]| {
+            gate.shard = shard.map(ShardId);
+            gate.admit(token, 1_000).map(|admitted| admitted.psk).map_err(|Refusal(code)| code)
+        };
+        let token = sealed(&key, 4, 1);
+        assert_eq!(admit(None, &token), Err(AdmissionCode::NotReady.code()));
+        assert_eq!(admit(Some(5), &token), Err(AdmissionCode::WrongShard.code()));
+        assert_eq!(admit(Some(4), &token), Ok([7; 32]), "a refusal does not use a token up");
+        assert_eq!(admit(Some(4), &token), Err(AdmissionCode::ReplayedToken.code()));
     }
 }

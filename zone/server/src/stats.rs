@@ -1,5 +1,6 @@
 //! How a zone is: what the planner decides by, what the map shows and what reports sum up.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -187,8 +188,8 @@ pub struct Totals {
     pub handoff_ms: Histogram<u64>,
     /// Handoffs that this zone started and that moved a player.
     pub handoffs: u64,
-    /// Handoffs of players that it started and that were aborted.
-    pub handoffs_aborted: u64,
+    /// Handoffs of players that it started and that were aborted, by [`Outcome::label`](crate::handoff::Outcome::label).
+    pub handoffs_aborted: BTreeMap<&'static str, u64>,
     /// Inputs that were applied.
     pub inputs_applied: u64,
     /// Inputs of clients that were applied although they had been before; 0 unless a rule is broken.
@@ -206,7 +207,7 @@ impl Default for Totals {
             tick_us: histogram(),
             handoff_ms: histogram(),
             handoffs: 0,
-            handoffs_aborted: 0,
+            handoffs_aborted: BTreeMap::new(),
             inputs_applied: 0,
             inputs_duplicated: 0,
             faults: 0,

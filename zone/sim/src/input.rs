@@ -119,6 +119,17 @@ impl InputQueue {
         }
     }
 
+    /// Goes on after `seq` without the inputs up to it, which never come. Only while none waits, and never back. Says how many
+    /// are left out.
+    pub(crate) fn skip_to(&mut self, seq: InputSeq) -> u32 {
+        let ahead = seq.0.wrapping_sub(self.last_applied.0) as i32;
+        if self.len > 0 || ahead <= 0 {
+            return 0;
+        }
+        self.last_applied = seq;
+        ahead.unsigned_abs()
+    }
+
     /// Adds the credits of the ticks that went by.
     pub(crate) fn accrue(&mut self, ticks: u64) {
         let room = u64::from(MAX_CREDITS - self.credits);

@@ -242,6 +242,13 @@ impl<G: Game> World<G> {
         self.scene.players.inputs[at].push(seq, value)
     }
 
+    /// Goes on after the input `seq` without those up to it, which never come: the player's client had been told that they were
+    /// applied, and the state that had them was lost in a crash. Does nothing while inputs wait, or when `seq` is not ahead.
+    /// Says how many are left out.
+    pub fn skip_inputs(&mut self, player: PlayerId, seq: InputSeq) -> u32 {
+        self.scene.find_player(player).map_or(0, |at| self.scene.players.inputs[at].skip_to(seq))
+    }
+
     /// Queues a player's command for the next tick, which answers it with exactly one event.
     ///
     /// # Errors

@@ -90,7 +90,9 @@ impl Default for Limits {
             max_pending_events: 65_536,
             rekey_after_packets: MAX_PACKETS_PER_KEY / 2,
             coalesce: Duration::from_micros(500),
-            receive_buffer_bytes: 8 * 1024 * 1024,
+            // A tenth of a second of a thousand clients. More would not lose less: what a late endpoint has not read by then
+            // is repeated anyway, and only makes everything after it late.
+            receive_buffer_bytes: 2 * 1024 * 1024,
             send_buffer_bytes: 4 * 1024 * 1024,
         }
     }

@@ -95,6 +95,9 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
         } else {
             self.follow_view(id, header, io);
         }
+        if header.filling {
+            self.view.still_fills(header.tick);
+        }
         self.view.expire(header.tick);
         self.take_applied(header.applied, io);
         self.look_at_self(header, newer, io);

@@ -20,9 +20,9 @@ const MOST_LATE_INPUTS: u64 = 6;
 
 /// Datagrams that one look at a socket takes in, at most: a little over a millisecond of work.
 const RECEIVE_BUDGET: usize = 64;
-/// Bytes that the kernel may hold for one socket: a quarter of a second. What a late swarm has not read by then is better
-/// lost than late.
-const RECEIVE_BUFFER_BYTES: usize = 512 * 1024;
+/// Bytes that the kernel may hold for one socket, which it doubles: a tenth of a second of snapshots. What a late swarm has not
+/// read by then is better lost than late: a queue here is seen as latency of the world.
+const RECEIVE_BUFFER_BYTES: usize = 128 * 1024;
 
 /// One socket and who sits at it.
 pub(super) struct Line {

@@ -65,7 +65,8 @@ impl Feed {
             self.sent.pop_front();
         }
         let mut out = Vec::new();
-        SnapshotHeader { number: self.number, tick, owner_epoch, applied }.encode(block.as_bytes(), &mut out);
+        SnapshotHeader { number: self.number, tick, owner_epoch, applied, filling: false }
+            .encode(block.as_bytes(), &mut out);
         out
     }
 

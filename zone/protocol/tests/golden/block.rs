@@ -110,10 +110,10 @@ fn snapshots() {
     let vector = |name: &str, header: SnapshotHeader, block: &[u8]| {
         let mut bytes = Vec::new();
         header.encode(block, &mut bytes);
-        let SnapshotHeader { number, tick, owner_epoch, applied } = header;
+        let SnapshotHeader { number, tick, owner_epoch, applied, filling } = header;
         json!({
             "name": name, "hex": super::hex(&bytes), "number": number.0, "tick": tick.0, "owner_epoch": owner_epoch.0,
-            "applied": applied.0, "entities": super::hex(block),
+            "applied": applied.0, "filling": filling, "entities": super::hex(block),
         })
     };
     let header = SnapshotHeader {
@@ -121,9 +121,15 @@ fn snapshots() {
         tick: Tick(123_456),
         owner_epoch: OwnerEpoch(2),
         applied: InputSeq(1_228),
+        filling: false,
     };
-    let preview =
-        SnapshotHeader { number: SnapshotNumber(1), owner_epoch: OwnerEpoch(0), applied: InputSeq(0), ..header };
+    let preview = SnapshotHeader {
+        number: SnapshotNumber(1),
+        owner_epoch: OwnerEpoch(0),
+        applied: InputSeq(0),
+        filling: true,
+        ..header
+    };
     super::golden(
         "snapshot",
         &[

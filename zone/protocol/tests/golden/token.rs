@@ -1,5 +1,5 @@
 use darkages_protocol::{ConnectToken, Subject, Ticket, TicketKey, WorldKey};
-use darkages_topology::{PlayerId, Position, ShardEpoch, ShardId};
+use darkages_topology::{HandoffId, PlayerId, Position, ShardEpoch, ShardId};
 use serde_json::json;
 
 #[test]
@@ -7,10 +7,16 @@ fn connect_tokens() {
     let world_key: [u8; 32] = std::array::from_fn(|at| at as u8);
     let random: [u8; 12] = std::array::from_fn(|at| 0xa0 + at as u8);
     let (player, spawn) = (PlayerId(7), Position { x: -64, y: 6_400 });
+    let handoff = HandoffId { from: ShardId(3), from_epoch: ShardEpoch(8), number: 300 };
     let subjects = [
         ("a player", Subject::Player { player, spawn: None }, json!({ "player": 7 })),
         ("a new player", Subject::Player { player, spawn: Some(spawn) }, json!({ "player": 7, "x": -64, "y": 6_400 })),
         ("a peer", Subject::Peer { shard: ShardId(3), epoch: ShardEpoch(8) }, json!({ "shard": 3, "epoch": 8 })),
+        (
+            "a redirected player",
+            Subject::Redirected { player, handoff },
+            json!({ "player": 7, "from": 3, "from_epoch": 8, "handoff": 300 }),
+        ),
     ];
     let vectors = subjects.map(|(name, subject, fields)| {
         let token = ConnectToken { subject, shard: ShardId(4), psk: [9; 32], expires_unix_s: 1_800_000_030, nonce: 1 << 100 };

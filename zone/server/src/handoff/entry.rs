@@ -1,7 +1,7 @@
 //! One player of a zone: the role that the zone has for them.
 
 use darkages_store::Swapped;
-use darkages_topology::{OwnerEpoch, PlayerId};
+use darkages_topology::{HandoffId, OwnerEpoch, PlayerId};
 
 use super::action::CallId;
 use super::core::{Core, Io, Then};
@@ -23,10 +23,36 @@ pub(super) enum Role {
     Leaving(Leaving),
 }
 
+/// The client of a player at this zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Client {
+    /// There is none.
+    Away,
+    /// It came through the directory.
+    Here,
+    /// It attached for this handoff, by its giver's redirect.
+    For(HandoffId),
+}
+
+impl Client {
+    pub const fn is_attached(self) -> bool {
+        !matches!(self, Self::Away)
+    }
+
+    /// Whether it is here when this handoff is done. One that attached for another handoff is not: that was called off, and
+    /// the client hangs up as soon as it hears of it.
+    pub fn is_for(self, handoff: HandoffId) -> bool {
+        match self {
+            Self::Away => false,
+            Self::Here => true,
+            Self::For(of) => of == handoff,
+        }
+    }
+}
+
 /// A player of a zone.
 pub(super) struct Entry {
-    /// Whether a client is attached to this zone.
-    pub client: bool,
+    pub client: Client,
     pub role: Role,
 }
 
@@ -39,7 +65,7 @@ impl Entry {
     pub fn tick(&mut self, player: PlayerId, core: &mut Core, io: &mut Io<'_>) -> Then<Role> {
         match &mut self.role {
             Role::Incoming(incoming) => incoming.tick(player, self.client, core, io),
-            Role::Owned(owned) => owned.tick(player, self.client, core, io),
+            Role::Owned(owned) => owned.tick(player, self.client.is_attached(), core, io),
             Role::Released(released) => released.tick(player, core, io),
             Role::Leaving(leaving) => leaving.tick(player, core, io),
         }
@@ -83,9 +109,9 @@ impl Entry {
         };
         match &mut self.role {
             Role::Incoming(incoming) => incoming.seen(player, self.client, seen, core, io),
-            Role::Owned(owned) => owned.seen(player, self.client, seen.as_ref(), core, io),
+            Role::Owned(owned) => owned.seen(player, self.client.is_attached(), seen.as_ref(), core, io),
             Role::Released(released) => released.seen(player, seen.as_ref(), core, io),
-            Role::Leaving(leaving) => leaving.seen(player, self.client, core, io),
+            Role::Leaving(leaving) => leaving.seen(player, self.client.is_attached(), core, io),
         }
     }
 
@@ -95,9 +121,9 @@ impl Entry {
         }
         match &mut self.role {
             Role::Incoming(incoming) => incoming.swapped(player, self.client, swapped, core, io),
-            Role::Owned(owned) => owned.swapped(player, self.client, swapped, core, io),
+            Role::Owned(owned) => owned.swapped(player, self.client.is_attached(), swapped, core, io),
             Role::Released(released) => released.swapped(player, swapped, core, io),
-            Role::Leaving(leaving) => leaving.swapped(player, self.client, swapped, core, io),
+            Role::Leaving(leaving) => leaving.swapped(player, self.client.is_attached(), swapped, core, io),
         }
     }
 

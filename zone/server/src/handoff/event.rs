@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use darkages_store::{Fence, OwnerRecord, Swapped};
-use darkages_topology::{OwnerEpoch, PlayerId, ShardId, Tick};
+use darkages_topology::{HandoffId, OwnerEpoch, PlayerId, ShardId, Tick};
 
 use super::action::CallId;
 use super::message::PeerMessage;
@@ -94,10 +94,13 @@ pub enum Event {
         owner_epoch: OwnerEpoch,
     },
 
-    /// A client has attached for this player, by a redirect or through the directory.
+    /// A client has attached for this player. A client that attached for one handoff is none for another: the giver would
+    /// commit, and let go of a client that is not there.
     Attached {
         /// For whom.
         player: PlayerId,
+        /// The handoff whose redirect sent it; `None` when it came through the directory.
+        handoff: Option<HandoffId>,
     },
     /// The client's session is gone. The player stays in the world until [`Event::Leave`].
     Detached {

@@ -5,7 +5,7 @@ use darkages_topology::{HandoffId, OwnerEpoch, PlayerId, Tick};
 
 use super::action::Action;
 use super::core::{Core, Io, Slot, Then};
-use super::entry::Role;
+use super::entry::{Client, Role};
 use super::limits::{CALL_BACKOFF, JOIN_TIMEOUT, POLL, RELEASE_LATE, RESEND, RESERVE_TIMEOUT};
 use super::message::PeerMessage;
 use super::owned::{Came, Closing, Owned};
@@ -74,18 +74,20 @@ impl Incoming {
     }
 
     /// A PREPARE came, for a client that is here already or in place of an older handoff.
-    pub fn expect(&mut self, expected: Expected, client: bool, now: Tick) {
+    pub fn expect(&mut self, expected: Expected, client: Client, now: Tick) {
         let is_known = self.expected.is_some_and(|old| old.handoff == expected.handoff);
         self.expected = Some(expected);
         self.deadline = now.plus(RESERVE_TIMEOUT);
-        if !is_known && !client {
+        if !is_known && !client.is_for(expected.handoff) {
             self.poll_at = now.plus(RELEASE_LATE);
         }
     }
 
-    /// The client attached.
-    pub fn attached(&mut self, player: PlayerId, now: Tick, io: &mut Io<'_>) {
+    /// A client attached.
+    pub fn attached(&mut self, player: PlayerId, client: Client, now: Tick, io: &mut Io<'_>) {
         match self.expected {
+            // Its handoff was called off, and the giver has redirected it for this one.
+            Some(expected) if !client.is_for(expected.handoff) => {}
             // From now on the release is close.
             Some(expected) => {
                 self.poll_at = now.plus(RELEASE_LATE);
@@ -104,7 +106,7 @@ impl Incoming {
         io.send(expected.from, PeerMessage::Attached { handoff, subject });
     }
 
-    pub fn tick(&mut self, player: PlayerId, client: bool, core: &mut Core, io: &mut Io<'_>) -> Then<Role> {
+    pub fn tick(&mut self, player: PlayerId, client: Client, core: &mut Core, io: &mut Io<'_>) -> Then<Role> {
         let now = io.tick();
         if self.slot.expire(now) {
             self.attempt = None;
@@ -113,10 +115,11 @@ impl Incoming {
             let is_due = now >= held.cut && self.attempt.is_none();
             return if is_due { self.take_release(player, client, core, io) } else { Then::Stay };
         }
-        if let Some(expected) = self.expected.filter(|_| client && now >= self.resend_at) {
+        let waits = |expected: &Expected| client.is_for(expected.handoff) && now >= self.resend_at;
+        if let Some(expected) = self.expected.filter(waits) {
             self.tell_attached(player, expected, io);
         }
-        if !client && self.expected.is_none() && self.slot.is_settled() {
+        if !client.is_attached() && self.expected.is_none() && self.slot.is_settled() {
             return Then::Forget;
         }
         let may_look = self.slot.is_free(now) && core.standing.reaches_store;
@@ -131,7 +134,7 @@ impl Incoming {
     }
 
     /// Acts from the release on. The record is closed afterwards, before DONE.
-    fn take_release(&mut self, player: PlayerId, client: bool, core: &mut Core, io: &mut Io<'_>) -> Then<Role> {
+    fn take_release(&mut self, player: PlayerId, client: Client, core: &mut Core, io: &mut Io<'_>) -> Then<Role> {
         let Some(held) = self.held.take() else { return Then::Stay };
         self.slot.answered();
         let closing = Closing { handoff: held.handoff, from: held.from, phase: Phase::Open };
@@ -148,7 +151,7 @@ impl Incoming {
     pub fn swapped(
         &mut self,
         player: PlayerId,
-        client: bool,
+        client: Client,
         swapped: &Swapped,
         core: &mut Core,
         io: &mut Io<'_>,
@@ -181,7 +184,7 @@ impl Incoming {
     pub fn seen(
         &mut self,
         player: PlayerId,
-        client: bool,
+        client: Client,
         record: Option<OwnerRecord>,
         core: &mut Core,
         io: &mut Io<'_>,
@@ -197,7 +200,7 @@ impl Incoming {
         let next = match record.phase() {
             Phase::Released => Some((Cause::TakenFromRecord, record.closed(record.data.clone()))),
             Phase::Open => self.taken_over(&record, core, io),
-            Phase::Closed => client.then(|| (Cause::Claimed, record.claimed(core.me.shard))),
+            Phase::Closed => client.is_attached().then(|| (Cause::Claimed, record.claimed(core.me.shard))),
         };
         match next {
             Some((cause, next)) => self.attempt(player, cause, &record, next, core, io),
@@ -215,8 +218,8 @@ impl Incoming {
     }
 
     /// The player is new to the world.
-    fn create(&mut self, player: PlayerId, client: bool, core: &mut Core, io: &mut Io<'_>) -> Then<Role> {
-        if !client {
+    fn create(&mut self, player: PlayerId, client: Client, core: &mut Core, io: &mut Io<'_>) -> Then<Role> {
+        if !client.is_attached() {
             return Then::Forget;
         }
         if !core.has_room() {
@@ -236,14 +239,14 @@ impl Incoming {
     fn seen_elsewhere(
         &mut self,
         player: PlayerId,
-        client: bool,
+        client: Client,
         record: OwnerRecord,
         core: &mut Core,
         io: &mut Io<'_>,
     ) -> Then<Role> {
         let is_on_map = io.world.exists(record.owner);
         let here = io.world.owner_of(record.data.position);
-        if !is_on_map && client && here == Some(core.me.shard) {
+        if !is_on_map && client.is_attached() && here == Some(core.me.shard) {
             let may = core.standing.may_take_from(record.owner, io.now.elapsed);
             let next = record.claimed(core.me.shard);
             return if may { self.attempt(player, Cause::Adopted, &record, next, core, io) } else { Then::Stay };
@@ -254,7 +257,8 @@ impl Incoming {
             return Then::Stay;
         }
         let owner = if is_on_map { Some(record.owner) } else { here };
-        let why = if self.expected.is_some() { Dismissal::HandoffAborted } else { Dismissal::Elsewhere };
+        let plays_elsewhere = self.expected.is_some() || matches!(client, Client::For(_));
+        let why = if plays_elsewhere { Dismissal::HandoffAborted } else { Dismissal::Elsewhere };
         dismiss(player, client, why, owner, io)
     }
 
@@ -289,7 +293,7 @@ impl Attempt {
 #[expect(clippy::too_many_arguments, reason = "everything that a player has when the zone starts to act")]
 fn act(
     player: PlayerId,
-    client: bool,
+    client: Client,
     owned: Owned,
     data: &PlayerData,
     cause: Cause,
@@ -303,6 +307,7 @@ fn act(
         core.acted(player, owner_epoch, io.tick());
         return dismiss(player, client, Dismissal::Rejoin, None, io);
     }
+    let client = client.is_attached();
     io.push(Action::Playing { player, owner_epoch, cause, client, commands });
     Then::Become(Role::Owned(owned))
 }
@@ -310,12 +315,12 @@ fn act(
 /// Forgets the player and sends the client away.
 pub(super) fn dismiss(
     player: PlayerId,
-    client: bool,
+    client: Client,
     why: Dismissal,
     owner: Option<darkages_topology::ShardId>,
     io: &mut Io<'_>,
 ) -> Then<Role> {
-    if client {
+    if client.is_attached() {
         io.push(Action::Dismiss { player, why, owner });
     }
     Then::Forget

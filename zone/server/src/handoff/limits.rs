@@ -38,14 +38,16 @@ pub const RESEND: u64 = 15;
 /// The taker's answer to PREPARE is awaited so long.
 pub const PREPARE_TIMEOUT: u64 = 60;
 
-/// The client's attachment to the taker is awaited so long: two handshakes over a bad link.
-pub const ATTACH_TIMEOUT: u64 = 120;
+/// The client's attachment to the taker is awaited so long: some handshakes over a bad link, or one between processes that
+/// are starved of processor time. Giving up sooner would make a busy machine do every handshake twice.
+pub const ATTACH_TIMEOUT: u64 = 300;
 
-/// A handoff that was not committed after so long is aborted, whatever it waits for.
-pub const COMMIT_TIMEOUT: u64 = 240;
+/// A handoff for which everything is ready and that was not committed after so long is aborted.
+pub const COMMIT_TIMEOUT: u64 = 120;
 
-/// The taker keeps a reservation so long. More than [`COMMIT_TIMEOUT`], so that a commit normally finds it.
-pub const RESERVE_TIMEOUT: u64 = 360;
+/// The taker keeps a reservation so long. More than [`ATTACH_TIMEOUT`] and [`COMMIT_TIMEOUT`] together, so that a commit
+/// normally finds it.
+pub const RESERVE_TIMEOUT: u64 = 600;
 
 /// When the taker has heard nothing for so long after PREPARE or ATTACHED, it looks at the record.
 pub const RELEASE_LATE: u64 = 60;

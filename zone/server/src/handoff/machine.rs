@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use darkages_store::Fence;
-use darkages_topology::{OwnerEpoch, PlayerId, ShardId, Tick};
+use darkages_topology::{HandoffId, OwnerEpoch, PlayerId, ShardId, Tick};
 
 use super::action::{Action, CallId};
 use super::config::{Config, Variant};
 use super::core::{Core, Io, Then};
-use super::entry::{Entry, Role};
+use super::entry::{Client, Entry, Role};
 use super::event::{Event, Moment, StoreAnswer};
 use super::incoming::Incoming;
 use super::lease::Standing;
@@ -139,6 +139,15 @@ impl ZoneMachine {
         }
     }
 
+    /// The handoff for which this zone expects the player's client.
+    #[must_use]
+    pub fn expects(&self, player: PlayerId) -> Option<HandoffId> {
+        match &self.players.get(&player)?.role {
+            Role::Incoming(incoming) => incoming.expected.map(|expected| expected.handoff),
+            _ => None,
+        }
+    }
+
     /// Whether a final state is remembered that a taker may need still.
     #[must_use]
     pub fn remembers(&self) -> bool {
@@ -207,7 +216,7 @@ impl ZoneMachine {
                     io,
                 );
             }
-            Event::Attached { player } => self.attached(player, io),
+            Event::Attached { player, handoff } => self.attached(player, handoff, io),
             Event::Detached { player } => self.detached(player),
             Event::Leave { player } => self.leave(player, io),
             Event::Command { player, command } => {
@@ -300,17 +309,18 @@ impl ZoneMachine {
         self.with(player, |entry, core, io| entry.stored(player, call, answer, core, io), io);
     }
 
-    fn attached(&mut self, player: PlayerId, io: &mut Io<'_>) {
+    fn attached(&mut self, player: PlayerId, handoff: Option<HandoffId>, io: &mut Io<'_>) {
         let now = io.tick();
         if self.is_over() {
             io.push(Action::Dismiss { player, why: Dismissal::Rejoin, owner: None });
             return;
         }
+        let client = handoff.map_or(Client::Here, Client::For);
         let entry = self.players.entry(player);
-        let entry = entry.or_insert_with(|| Entry { client: true, role: Role::Incoming(Incoming::joining(now)) });
-        entry.client = true;
+        let entry = entry.or_insert_with(|| Entry { client, role: Role::Incoming(Incoming::joining(now)) });
+        entry.client = client;
         match &mut entry.role {
-            Role::Incoming(incoming) => incoming.attached(player, now, io),
+            Role::Incoming(incoming) => incoming.attached(player, client, now, io),
             Role::Owned(owned) => {
                 owned.is_leaving = false;
                 let owner_epoch = owned.epoch;
@@ -319,7 +329,7 @@ impl ZoneMachine {
                 owned.redirect_again(player, io);
             }
             Role::Released(released) => {
-                entry.client = false;
+                entry.client = Client::Away;
                 let owner = Some(released.to.shard);
                 io.push(Action::Dismiss { player, why: Dismissal::Elsewhere, owner });
             }
@@ -330,7 +340,7 @@ impl ZoneMachine {
 
     fn detached(&mut self, player: PlayerId) {
         if let Some(entry) = self.players.get_mut(&player) {
-            entry.client = false;
+            entry.client = Client::Away;
         }
     }
 

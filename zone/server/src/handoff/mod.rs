@@ -42,7 +42,8 @@
 //! **Inputs.** A client sends its inputs to both zones while it is attached to both. The taker keeps them (see
 //! [`InputBuffer`]) until it acts, then applies those after the last applied input in the state.
 //!
-//! **Ghosts.** Frames to neighbours show whom this zone simulates, and where [`ZoneMachine::remembered`] players stood last. A
+//! **Ghosts.** Frames to neighbours show whom this zone simulates, and where [`ZoneMachine::remembered`] players stood last, as
+//! of the tick at which they were released. A
 //! zone that hears of a ghost no more shows it for another second, because between two frames its owner may change.
 //!
 //! **Peers.** A session between zones proves shard and epoch of both. It becomes [`Event::PeerUp`] and [`Event::PeerDown`];

@@ -54,6 +54,12 @@ impl Outgoing {
         Self { id, to, progress, reason: Reason::Ground, started, resend_at: started, deadline: started }
     }
 
+    /// Nothing is awaited any more but the commit.
+    fn be_ready(&mut self, now: Tick) {
+        self.progress = Progress::Ready;
+        self.deadline = now.plus(COMMIT_TIMEOUT);
+    }
+
     /// Whether the record is certainly as it was.
     pub const fn is_before_commit(&self) -> bool {
         self.progress.is_before_commit()
@@ -96,7 +102,7 @@ impl Owned {
             out.deadline = io.tick().plus(ATTACH_TIMEOUT);
             io.push(Action::Redirect { player, handoff, to: out.to, owner_epoch: epoch });
         } else {
-            out.progress = Progress::Ready;
+            out.be_ready(io.tick());
         }
     }
 
@@ -112,7 +118,7 @@ impl Owned {
     pub fn attached_there(&mut self, player: PlayerId, from: Fence, handoff: HandoffId, io: &mut Io<'_>) {
         match self.out_of(from, handoff) {
             Some(out) if matches!(out.progress, Progress::Asked | Progress::Redirected) => {
-                out.progress = Progress::Ready
+                out.be_ready(io.tick());
             }
             Some(_) => {}
             // T waits for a handoff that was given up, and its abort was lost.
@@ -161,21 +167,18 @@ impl Owned {
         let Some(out) = self.out.as_ref() else { return Then::Stay };
         let now = io.tick();
         let (progress, to) = (out.progress, out.to);
-        if progress.is_before_commit() && self.slot.is_settled() {
-            if core.peer(to.shard) != Some(to) {
-                self.abort(player, Outcome::PeerLost, core, io);
-                return Then::Stay;
-            }
-            if now.since(out.started) >= COMMIT_TIMEOUT {
-                self.abort(player, Outcome::StoreAway, core, io);
-                return Then::Stay;
-            }
+        if progress.is_before_commit() && self.slot.is_settled() && core.peer(to.shard) != Some(to) {
+            self.abort(player, Outcome::PeerLost, core, io);
+            return Then::Stay;
         }
         match progress {
             Progress::Asked if now >= out.deadline => _ = self.abort(player, Outcome::NoAnswer, core, io),
             Progress::Asked if now >= out.resend_at => self.send_prepare(player, client, io),
             Progress::Redirected if !client => _ = self.abort(player, Outcome::ClientGone, core, io),
             Progress::Redirected if now >= out.deadline => _ = self.abort(player, Outcome::AttachTimeout, core, io),
+            Progress::Ready if now >= out.deadline && self.slot.is_settled() => {
+                _ = self.abort(player, Outcome::StoreAway, core, io)
+            }
             Progress::Ready => return self.commit(player, core, io),
             Progress::Committed(open) => {
                 // T is over and never acted: a release would reach nobody, and nothing was released yet.
@@ -222,7 +225,7 @@ impl Owned {
             Some(out) if out.progress == Progress::TakingBack => {}
             Some(out) if out.id == open.id => {
                 // Its reservation at T may be gone, and the client with it: better to keep the player here.
-                let is_too_late = now.since(out.started) >= COMMIT_TIMEOUT || core.is_over(out.to);
+                let is_too_late = now >= out.deadline || core.is_over(out.to);
                 out.progress = if is_too_late { Progress::TakingBack } else { Progress::Committed(open) };
             }
             Some(out) => *out = Outgoing { started: out.started, ..Outgoing::found(open, record, now) },

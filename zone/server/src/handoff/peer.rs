@@ -4,7 +4,7 @@ use darkages_store::{Fence, PlayerData};
 use darkages_topology::{HandoffId, OwnerEpoch, PlayerId, Tick};
 
 use super::core::{Io, Then};
-use super::entry::{Entry, Role};
+use super::entry::{Client, Entry, Role};
 use super::incoming::{Expected, Held, Incoming, dismiss};
 use super::machine::ZoneMachine;
 use super::message::PeerMessage;
@@ -35,7 +35,7 @@ impl ZoneMachine {
                 player,
                 |entry, _, io| {
                     if let Role::Owned(owned) = &mut entry.role {
-                        owned.prepared(player, entry.client, from, handoff, io);
+                        owned.prepared(player, entry.client.is_attached(), from, handoff, io);
                     }
                     Then::Stay
                 },
@@ -80,7 +80,7 @@ impl ZoneMachine {
                 let role = Role::Incoming(Incoming::expected(expected, now));
                 self.core.incoming += 1;
                 self.core.present += 1;
-                self.players.entry(player).or_insert(Entry { client: false, role })
+                self.players.entry(player).or_insert(Entry { client: Client::Away, role })
             }
             None => {
                 io.send(from, PeerMessage::Refused { handoff, subject, why: Refusal::Full });
@@ -99,8 +99,8 @@ impl ZoneMachine {
         incoming.expect(expected, entry.client, now);
         io.world.ghost(subject, data, from.shard);
         io.send(from, PeerMessage::Prepared { handoff, subject });
-        if entry.client {
-            incoming.attached(player, now, io);
+        if entry.client.is_for(handoff) {
+            incoming.attached(player, entry.client, now, io);
         }
     }
 
@@ -148,7 +148,7 @@ impl ZoneMachine {
             }
             None => {
                 let role = Role::Incoming(Incoming::released(held, now));
-                self.players.insert(player, Entry { client: false, role });
+                self.players.insert(player, Entry { client: Client::Away, role });
                 self.with(player, |entry, core, io| entry.tick(player, core, io), io);
             }
         }

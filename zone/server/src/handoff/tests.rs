@@ -63,6 +63,7 @@ struct Pair {
     records: BTreeMap<PlayerId, OwnerRecord>,
     tick: u64,
     store_answers: bool,
+    follows_redirects: bool,
 }
 
 impl Pair {
@@ -73,7 +74,8 @@ impl Pair {
             world: World::default(),
             seen: Vec::new(),
         });
-        let mut pair = Self { zones, records: BTreeMap::new(), tick: 100, store_answers: true };
+        let mut pair =
+            Self { zones, records: BTreeMap::new(), tick: 100, store_answers: true, follows_redirects: true };
         pair.pass(0, Event::PeerUp { peer: T });
         pair.pass(1, Event::PeerUp { peer: S });
         pair
@@ -109,7 +111,9 @@ impl Pair {
                 let (to, message) = PeerMessage::decode(&message.encode(to)).expect("what was encoded decodes");
                 Some((1 - zone, Event::Peer { from, to, message }))
             }
-            Action::Redirect { player, .. } => Some((1 - zone, Event::Attached { player })),
+            Action::Redirect { player, handoff, .. } if self.follows_redirects => {
+                Some((1 - zone, Event::Attached { player, handoff: Some(handoff) }))
+            }
             Action::Store { call, player, request } if self.store_answers => {
                 let answer = match request {
                     StoreRequest::Look => StoreAnswer::Looked(self.records.get(&player).cloned()),
@@ -129,7 +133,7 @@ impl Pair {
 
     fn joined() -> Self {
         let mut pair = Self::new();
-        pair.pass(0, Event::Attached { player: P });
+        pair.pass(0, Event::Attached { player: P, handoff: None });
         pair.ticks(1);
         assert!(pair.zones[0].machine.acts_for(P));
         pair
@@ -137,6 +141,15 @@ impl Pair {
 
     fn want(&mut self, zone: usize, to: ShardId, reason: Reason) {
         self.pass(zone, Event::Want { subject: Subject::Player(P), to, reason });
+    }
+
+    /// The handoffs for which the first zone has redirected the client.
+    fn redirects(&self) -> Vec<darkages_topology::HandoffId> {
+        let redirect = |action: &Action| match action {
+            Action::Redirect { handoff, .. } => Some(*handoff),
+            _ => None,
+        };
+        self.zones[0].seen.iter().filter_map(redirect).collect()
     }
 
     fn acting(&self) -> [bool; 2] {
@@ -235,10 +248,29 @@ fn who_leaves_is_saved_and_claimed_by_the_next_join() {
     pair.ticks(2);
     assert!(pair.zones[0].machine.is_empty());
     assert!(pair.zones[0].seen.contains(&Action::Gone { player: P }));
-    pair.pass(0, Event::Attached { player: P });
+    pair.pass(0, Event::Attached { player: P, handoff: None });
     pair.ticks(1);
     assert_eq!(pair.acting(), [true, false]);
     assert_eq!(pair.records[&P].owner_epoch, OwnerEpoch(3));
+}
+
+#[test]
+fn a_client_that_attached_for_a_handoff_that_was_called_off_is_none_for_the_next() {
+    let mut pair = Pair::joined();
+    pair.follows_redirects = false;
+    pair.want(0, T.shard, Reason::Border);
+    pair.ticks(limits::ATTACH_TIMEOUT + 1);
+    let stale = pair.redirects()[0];
+    pair.ticks(limits::RETRY_FIRST + 1);
+    let next = pair.redirects()[1];
+    assert_ne!(stale, next);
+    // The first attachment comes late: its client has hung up already, and must not be relied upon.
+    pair.pass(1, Event::Attached { player: P, handoff: Some(stale) });
+    pair.ticks(limits::RESEND + 6);
+    assert_eq!(pair.acting(), [true, false]);
+    pair.pass(1, Event::Attached { player: P, handoff: Some(next) });
+    pair.ticks(6);
+    assert_eq!(pair.acting(), [false, true]);
 }
 
 #[test]
@@ -263,7 +295,7 @@ fn a_split_moves_three_hundred_players_well_within_two_seconds() {
     pair.pass(0, Event::PeerUp { peer: T });
     pair.pass(1, Event::PeerUp { peer: S });
     for player in (1..=300).map(PlayerId) {
-        pair.pass(0, Event::Attached { player });
+        pair.pass(0, Event::Attached { player, handoff: None });
     }
     pair.ticks(1);
     assert_eq!(pair.zones[0].machine.counts().acting, 300);

@@ -77,6 +77,8 @@ struct Tracked {
     pending_count: u8,
     /// The first snapshot that took it away, while that is not acknowledged.
     removed: Option<SnapshotNumber>,
+    /// Counted in [`ClientView::unseen`].
+    is_unseen: bool,
 }
 
 impl Tracked {
@@ -128,6 +130,8 @@ pub struct ClientView {
     /// The slot of each handle; whose it is says `watched`.
     slots: Vec<u16>,
     shown: usize,
+    /// Entities that stood around the client while its view was young, and of which it has acknowledged nothing yet.
+    unseen: usize,
     /// Slots that are being taken away.
     leaving: Vec<u16>,
     number: SnapshotNumber,
@@ -156,6 +160,12 @@ impl ClientView {
         self.shown == 0
     }
 
+    /// Whether something that stood around the client when its session began may not have reached it yet.
+    #[must_use]
+    pub const fn is_filling(&self) -> bool {
+        self.number.0 <= YOUNG || self.unseen > 0
+    }
+
     /// The client has decoded snapshot `number`.
     pub fn acknowledged(&mut self, number: SnapshotNumber) {
         let recent = number.0 <= self.number.0 && self.number.0 - number.0 < REMEMBERED as u32;
@@ -173,7 +183,10 @@ impl ClientView {
                     self.leaving.retain(|leaving| *leaving != slot);
                 }
                 Some(_) => {}
-                None => tracked.acknowledged(number),
+                None => {
+                    tracked.acknowledged(number);
+                    self.unseen -= usize::from(tracked.acked.is_some() && std::mem::take(&mut tracked.is_unseen));
+                }
             }
         }
         self.contents[number.0 as usize % REMEMBERED] = slots;
@@ -208,7 +221,7 @@ impl ClientView {
         let is_young = self.number.0 <= YOUNG;
         let reach = if is_young { last_ring + YOUNG_REACH_M } else { last_ring };
         let shown = square(reach);
-        let Self { watched, tracked, free, slots, shown: count, due, due_new, number, .. } = self;
+        let Self { watched, tracked, free, slots, shown: count, unseen, due, due_new, number, .. } = self;
         let number = *number;
         scene.grid.within(scene.views, place, reach + HYSTERESIS_M, |at, distance| {
             let entity = scene.views[at].entity;
@@ -228,6 +241,8 @@ impl ClientView {
                     slots[handle as usize] = slot;
                     watched[usize::from(slot)].entity = entity;
                     *count += 1;
+                    tracked[usize::from(slot)].is_unseen = is_young;
+                    *unseen += usize::from(is_young);
                     slot
                 }
             };
@@ -249,6 +264,7 @@ impl ClientView {
             if watched.entity != EntityId::default() && watched.seen != self.number {
                 *watched = Watched::default();
                 self.shown -= 1;
+                self.unseen -= usize::from(std::mem::take(&mut self.tracked[slot].is_unseen));
                 if self.tracked[slot].is_shown() {
                     self.leaving.push(slot as u16);
                 } else {
@@ -340,4 +356,59 @@ fn weight(distance: i64) -> u32 {
 const fn square(metres: i32) -> i64 {
     let units = metres as i64 * UNITS_PER_METRE as i64;
     units * units
+}
+
+#[cfg(test)]
+mod tests {
+    use darkages_sim::EntityView;
+    use darkages_topology::ShardId;
+
+    use super::super::scene::SceneBuilder;
+    use super::*;
+
+    const OWN: EntityId = EntityId::new(ShardId(1), 0);
+
+    fn crowd(count: u64) -> Vec<EntityView> {
+        let view = |number| EntityView {
+            entity: EntityId::new(ShardId(1), number),
+            position: Position::from_metres(number as i32 % 20, number as i32 / 20),
+            ..EntityView::default()
+        };
+        (0..count).map(view).collect()
+    }
+
+    #[test]
+    fn a_view_fills_until_the_client_has_all_that_stood_around_it() {
+        let (mut view, mut scenes) = (ClientView::default(), SceneBuilder::default());
+        let mut show = |view: &mut ClientView, count| {
+            let mut block = BlockWriter::reuse(Vec::new(), 500);
+            view.fill(Position::default(), OWN, &scenes.build(&crowd(count)), &mut block)
+        };
+        // A line that loses everything: the client has nothing, however long it takes.
+        for _ in 0..3 * YOUNG {
+            show(&mut view, 200);
+            assert!(view.is_filling());
+        }
+        for _ in 0..YOUNG {
+            let number = show(&mut view, 200);
+            view.acknowledged(number);
+        }
+        assert!(!view.is_filling());
+        // Who comes later has not been shown by any other zone.
+        show(&mut view, 220);
+        assert!(!view.is_filling());
+    }
+
+    #[test]
+    fn what_leaves_before_the_client_has_it_is_not_waited_for() {
+        let (mut view, mut scenes) = (ClientView::default(), SceneBuilder::default());
+        for count in [100_u64; YOUNG as usize].into_iter().chain([1, 1]) {
+            let mut block = BlockWriter::reuse(Vec::new(), 500);
+            let number = view.fill(Position::default(), OWN, &scenes.build(&crowd(count)), &mut block);
+            if count == 1 {
+                view.acknowledged(number);
+            }
+        }
+        assert!(!view.is_filling());
+    }
 }

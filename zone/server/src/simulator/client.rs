@@ -1,7 +1,7 @@
 //! A client of the model: attaches to one zone or two, repeats its inputs until they are acknowledged, follows the highest
 //! owner epoch, and joins again through the directory when it hears nothing.
 
-use darkages_topology::{InputSeq, OwnerEpoch, PlayerId, ShardId};
+use darkages_topology::{HandoffId, InputSeq, OwnerEpoch, PlayerId, ShardId};
 use rand::RngExt;
 
 use super::Time;
@@ -38,6 +38,8 @@ struct Conn {
     id: u32,
     pod: usize,
     shard: ShardId,
+    /// The handoff whose redirect led here; `None` after a join.
+    handoff: Option<HandoffId>,
     is_welcome: bool,
     asked: Time,
     /// Snapshots that this client has decoded: the newest number, and a bit for each of the 63 before it.
@@ -110,16 +112,18 @@ impl Client {
     pub fn receive(&mut self, mail: Mail, cx: &mut Cx, store: &ModelStore, map: &Map) {
         match mail {
             Mail::Tick { .. } => self.on_tick(cx, store, map),
-            Mail::Joined { pod, shard } => self.attach(pod, shard, true, cx),
+            Mail::Joined { pod, shard } => self.attach(pod, shard, None, cx),
             Mail::Welcome { conn } => {
                 if let Some(conn) = self.conns.iter_mut().find(|known| known.id == conn) {
                     conn.is_welcome = true;
                 }
             }
-            Mail::Redirect { conn, shard, pod } => {
-                let is_new = self.conns.iter().all(|known| known.shard != shard || known.pod != pod);
+            Mail::Redirect { conn, shard, pod, handoff, owner_epoch } => {
+                let is_new = owner_epoch > self.epoch && self.conns.iter().all(|known| known.handoff != Some(handoff));
                 if is_new && self.conns.iter().any(|known| known.id == conn) {
-                    self.attach(pod, shard, false, cx);
+                    // A newer redirect replaces an older one, whose handoff was called off.
+                    self.hang_up(|other| other.id != conn && other.handoff.is_some(), cx);
+                    self.attach(pod, shard, Some(handoff), cx);
                 }
             }
             Mail::Closed { conn } => {
@@ -137,21 +141,21 @@ impl Client {
         }
     }
 
-    fn attach(&mut self, pod: usize, shard: ShardId, is_join: bool, cx: &mut Cx) {
-        if is_join {
+    fn attach(&mut self, pod: usize, shard: ShardId, handoff: Option<HandoffId>, cx: &mut Cx) {
+        if handoff.is_none() {
             // A fresh start: whatever the old connections led to, nothing came of it.
-            self.hang_up(cx);
+            self.hang_up(|_| true, cx);
         } else if self.conns.len() >= 2 {
             return;
         }
         let id = self.next_conn;
         self.next_conn += 1;
-        self.conns.push(Conn { id, pod, shard, is_welcome: false, asked: cx.now, newest: None, decoded: 0 });
-        cx.send(self.node(), Node::Pod(pod), Mail::Attach { client: self.index, conn: id, shard });
+        self.conns.push(Conn { id, pod, shard, handoff, is_welcome: false, asked: cx.now, newest: None, decoded: 0 });
+        cx.send(self.node(), Node::Pod(pod), Mail::Attach { client: self.index, conn: id, shard, handoff });
     }
 
-    fn hang_up(&mut self, cx: &mut Cx) {
-        for conn in self.conns.drain(..) {
+    fn hang_up(&mut self, which: impl Fn(&Conn) -> bool, cx: &mut Cx) {
+        for conn in self.conns.extract_if(.., |conn| which(conn)) {
             let bye = Mail::Bye { client: self.index, conn: conn.id };
             cx.send(Node::Client(self.index), Node::Pod(conn.pod), bye);
         }
@@ -181,7 +185,7 @@ impl Client {
                 cx.send(Node::Client(self.index), Node::Pod(conn.pod), mail);
             } else if conn.asked + ATTACH_AGAIN < cx.now {
                 conn.asked = cx.now;
-                let mail = Mail::Attach { client: self.index, conn: conn.id, shard: conn.shard };
+                let mail = Mail::Attach { client: self.index, conn: conn.id, shard: conn.shard, handoff: conn.handoff };
                 cx.send(Node::Client(self.index), Node::Pod(conn.pod), mail);
             }
         }

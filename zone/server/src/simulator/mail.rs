@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use darkages_store::{Fence, OwnerRecord, PlayerData, Swap, Swapped};
-use darkages_topology::{InputSeq, OwnerEpoch, PlayerId, ShardEpoch, ShardId};
+use darkages_topology::{HandoffId, InputSeq, OwnerEpoch, PlayerId, ShardEpoch, ShardId};
 
 use super::Time;
 use super::map::Map;
@@ -80,6 +80,7 @@ pub enum Mail {
         client: usize,
         conn: u32,
         shard: ShardId,
+        handoff: Option<HandoffId>,
     },
     Inputs {
         client: usize,
@@ -112,6 +113,8 @@ pub enum Mail {
         conn: u32,
         shard: ShardId,
         pod: usize,
+        handoff: HandoffId,
+        owner_epoch: OwnerEpoch,
     },
     Closed {
         conn: u32,

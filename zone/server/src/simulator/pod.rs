@@ -196,9 +196,10 @@ impl Pod {
                 cx.at(cx.now + CALL_TIMEOUT, self.node(), timeout);
                 self.ask(ask, cx);
             }
-            Action::Redirect { player, to, .. } => {
+            Action::Redirect { player, handoff, to, owner_epoch } => {
                 if let Some(pod) = self.pod_of(to.shard) {
-                    self.sessions.redirect(player, to.shard, pod, self.index, cx);
+                    let redirect = |conn| Mail::Redirect { conn, shard: to.shard, pod, handoff, owner_epoch };
+                    self.sessions.tell(player, redirect, self.index, cx);
                 }
             }
             Action::Playing { player, commands, cause, .. } => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use darkages_topology::{InputSeq, PlayerId, ShardId};
+use darkages_topology::{HandoffId, InputSeq, PlayerId, ShardId};
 
 use super::Time;
 use super::cx::Cx;
@@ -43,10 +43,10 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    pub fn redirect(&mut self, player: PlayerId, shard: ShardId, pod: usize, me: usize, cx: &mut Cx) {
+    /// Tells a client something on its connection.
+    pub fn tell(&self, player: PlayerId, what: impl FnOnce(u32) -> Mail, me: usize, cx: &mut Cx) {
         if let Some(session) = self.of.get(&player) {
-            let mail = Mail::Redirect { conn: session.conn, shard, pod };
-            cx.send_reliably(Node::Pod(me), Node::Client(session.client), mail);
+            cx.send_reliably(Node::Pod(me), Node::Client(session.client), what(session.conn));
         }
     }
 
@@ -125,7 +125,7 @@ impl Pod {
     /// Something comes from a client.
     pub fn on_client(&mut self, mail: Mail, cx: &mut Cx, store: &ModelStore) {
         match mail {
-            Mail::Attach { client, conn, shard } => self.attach(client, conn, shard, cx, store),
+            Mail::Attach { client, conn, shard, handoff } => self.attach(client, conn, shard, handoff, cx, store),
             Mail::Inputs { client, conn, from, to, acked } => self.inputs(client, conn, from, to, acked, cx),
             Mail::AskTrade { client, conn, request, with } => {
                 let player = player_of(client);
@@ -151,7 +151,15 @@ impl Pod {
         }
     }
 
-    fn attach(&mut self, client: usize, conn: u32, shard: ShardId, cx: &mut Cx, store: &ModelStore) {
+    fn attach(
+        &mut self,
+        client: usize,
+        conn: u32,
+        shard: ShardId,
+        handoff: Option<HandoffId>,
+        cx: &mut Cx,
+        store: &ModelStore,
+    ) {
         let player = player_of(client);
         let is_here = self.machine.as_ref().is_some_and(|machine| machine.fence().shard == shard && !machine.is_over());
         if !is_here {
@@ -166,7 +174,7 @@ impl Pod {
         let session = Session { client, conn, heard: cx.now, inputs, oldest: InputSeq(1), number: 0, acked: None };
         self.sessions.of.insert(player, session);
         self.sessions.alone.remove(&player);
-        self.step(Event::Attached { player }, cx, store);
+        self.step(Event::Attached { player, handoff }, cx, store);
     }
 
     fn inputs(&mut self, client: usize, conn: u32, from: InputSeq, to: InputSeq, acked: Option<u32>, cx: &mut Cx) {

@@ -8,13 +8,12 @@ use darkages_protocol::{
 use darkages_sim::Applied;
 use darkages_store::Fence;
 use darkages_topology::world::{SNAPSHOT_RATE_HZ, TICK_RATE_HZ};
-use darkages_topology::{EntityId, OwnerEpoch, PlayerId, Position, Tick};
+use darkages_topology::{EntityId, HandoffId, OwnerEpoch, PlayerId, Position, Tick};
 use darkages_transport::{Channel, CloseReason, Event as TransportEvent, SessionId};
 
 use super::Zone;
 use super::keeper::READY_AFTER_GHOSTS;
 use crate::clients::{Client, Load, MAX_BAD_MESSAGES};
-use crate::gate::admission;
 use crate::handoff::{Event, PeerMessage, Reason, Subject, has_left};
 use crate::metrics::{Label, ReasonLabel};
 use crate::peers::{Frame, fence};
@@ -22,10 +21,10 @@ use crate::play::Play;
 
 impl<G: Play> Zone<G> {
     /// Handles everything that the endpoint has taken in.
-    pub(super) fn take_in(&mut self, now: Instant) {
+    pub(super) fn take_in(&mut self) {
         while let Some(event) = self.endpoint.next_event() {
             match event {
-                TransportEvent::Connected { session, admission } => self.connected(session, &admission, now),
+                TransportEvent::Connected { session, admission } => self.connected(session, &admission),
                 TransportEvent::Message { session, channel, payload } => self.message(session, channel, &payload),
                 TransportEvent::Closed { session, reason } => {
                     tracing::debug!(%session, reason = reason.label(), "closed");
@@ -35,24 +34,39 @@ impl<G: Play> Zone<G> {
         }
     }
 
-    fn connected(&mut self, session: SessionId, admission: &[u8], _now: Instant) {
-        match admission::decode(admission) {
-            Some(TokenSubject::Player { player, spawn }) => self.client_came(session, player, spawn),
+    fn connected(&mut self, session: SessionId, admission: &[u8]) {
+        let subject = admission.try_into().ok().and_then(TokenSubject::from_bytes);
+        match subject {
+            Some(TokenSubject::Player { player, spawn }) => self.client_came(session, player, spawn, None),
+            Some(TokenSubject::Redirected { player, handoff }) => {
+                self.client_came(session, player, None, Some(handoff))
+            }
             Some(TokenSubject::Peer { shard, epoch }) => self.zone_came(session, Fence { shard, epoch }),
             // A session that this zone dialed: the other side says hello.
             None => {}
         }
     }
 
-    fn client_came(&mut self, session: SessionId, player: PlayerId, spawn: Option<Position>) {
+    fn client_came(
+        &mut self,
+        session: SessionId,
+        player: PlayerId,
+        spawn: Option<Position>,
+        handoff: Option<HandoffId>,
+    ) {
         let Some(life) = &mut self.life else {
             self.endpoint.close(session, CloseReason::Application(ClosingCode::Rejoin.code()));
             return;
         };
+        // A redirect that was called off leads here late. It must not end the session that came after it.
+        let is_late = handoff.is_some() && life.machine.expects(player) != handoff && self.clients.has(player);
+        if is_late {
+            return self.say_closing(session, ClosingCode::HandoffAborted);
+        }
         life.hall.expect(player, spawn);
         let known = life.hall.known(player);
         let applied = known.map(|(_, applied)| applied).unwrap_or_default();
-        let client = Client::new(session, player, applied, self.tick);
+        let client = Client::new(session, player, applied, handoff.is_some(), self.tick);
         if let Some(old) = self.clients.insert(client) {
             self.say_closing(old, ClosingCode::Replaced);
         }
@@ -60,7 +74,7 @@ impl<G: Play> Zone<G> {
         if let Some((entity, _)) = known {
             self.welcome(player, entity, OwnerEpoch::default());
         }
-        self.step(Event::Attached { player });
+        self.step(Event::Attached { player, handoff });
     }
 
     /// Tells a client who it is. The first message of its session.
@@ -127,6 +141,7 @@ impl<G: Play> Zone<G> {
                 client.view.acknowledged(number);
             }
         }
+        client.oldest = client.oldest.max(Some(datagram.oldest()));
         for (seq, value) in datagram.iter() {
             // What does not fit into the window comes again.
             client.inputs.push(seq, value);

@@ -224,7 +224,7 @@ impl<G: Play> Zone<G> {
         });
         self.step(Event::Ready { ready: false });
         self.metrics.serving.set(1);
-        self.endpoint.gatekeeper_mut().open = true;
+        self.endpoint.gatekeeper_mut().shard = Some(fence.shard);
     }
 
     /// The incarnation is over: nobody is acted for. Clients join anew, players who may not have arrived are remembered.
@@ -271,7 +271,7 @@ impl<G: Play> Zone<G> {
         self.absent.clear();
         self.cuts.clear();
         self.metrics.serving.set(0);
-        self.endpoint.gatekeeper_mut().open = false;
+        self.endpoint.gatekeeper_mut().shard = None;
     }
 
     fn shut_down(&mut self, now: Instant) {

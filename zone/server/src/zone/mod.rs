@@ -5,6 +5,7 @@
 //! tick that could not be kept is counted, not made up for.
 
 mod durable;
+mod ghosts;
 mod inbox;
 mod keeper;
 mod outbox;
@@ -43,8 +44,8 @@ use crate::stats::{SharedTotals, StageTimes, TickRing, ZoneState, ZoneStats};
 use crate::storage::Storage;
 
 use durable::Durables;
+use ghosts::GhostBands;
 use keeper::Keeper;
-use replicate::GhostBands;
 
 /// Shortest time between two looks at the socket, so that a crowd's datagrams are taken in batches and a handshake still
 /// waits for no tick.
@@ -106,6 +107,8 @@ struct Zone<G: Play> {
     clock: TickClock,
     /// The tick that is simulated next.
     tick: Tick,
+    /// The one that was simulated before it.
+    ticked: Tick,
     started: Instant,
     topology: Option<Arc<Topology>>,
     keeper: Keeper,
@@ -184,6 +187,7 @@ where
         metrics: metrics.clone(),
         totals: totals.clone(),
         tick: clock.due(now).plus(1),
+        ticked: clock.due(now),
         clock,
         started: now,
         topology: None,
@@ -236,7 +240,7 @@ impl<G: Play> Zone<G> {
     /// Takes in everything that has come: datagrams, answers of the store, commands.
     fn serve(&mut self, now: Instant) {
         self.endpoint.poll(now);
-        self.take_in(now);
+        self.take_in();
         for answer in self.storage.answers() {
             self.stored(answer);
         }

@@ -92,7 +92,7 @@ impl<G: Play> Zone<G> {
     }
 
     fn redirect(&mut self, player: PlayerId, handoff: HandoffId, to: Fence, owner_epoch: OwnerEpoch) {
-        let subject = TokenSubject::Player { player, spawn: None };
+        let subject = TokenSubject::Redirected { player, handoff };
         let Some((sealed, psk)) = self.mint(subject, to.shard) else { return };
         let Some(there) = self.topology.as_ref().and_then(|map| map.endpoint(to.shard).cloned()) else { return };
         let (endpoint, server_key) = (there.address, there.public_key);
@@ -165,7 +165,7 @@ impl<G: Play> Zone<G> {
                 totals.handoffs += 1;
                 totals.handoff_ms.saturating_record(took_ms.max(1));
             } else {
-                totals.handoffs_aborted += 1;
+                *totals.handoffs_aborted.entry(outcome.label()).or_default() += 1;
             }
         });
         if outcome.moved() {

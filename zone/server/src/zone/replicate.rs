@@ -1,19 +1,15 @@
-//! Snapshots to clients and ghosts to neighbours.
+//! Snapshots to clients.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use darkages_protocol::{BlockWriter, SnapshotHeader, ZoneMessage};
-use darkages_sim::{Game, Scene, Subject};
-use darkages_store::Fence;
-use darkages_topology::world::{
-    BORDER_M, CLIENT_DOWN_BYTES_PER_S, INTEREST_RINGS, SNAPSHOT_RATE_HZ, TICK_RATE_HZ, UNITS_PER_METRE,
-};
-use darkages_topology::{EntityId, InputSeq, OwnerEpoch, PlayerId, Position, Rect};
-use darkages_transport::{Channel, SessionId};
+use darkages_topology::world::{CLIENT_DOWN_BYTES_PER_S, SNAPSHOT_RATE_HZ, TICK_RATE_HZ};
+use darkages_topology::{EntityId, InputSeq, OwnerEpoch, Position};
+use darkages_transport::Channel;
 
 use super::Zone;
-use crate::peers::{Frame, MAX_GHOSTS_PER_FRAME, WireGhost};
+use crate::clients::Client;
+use crate::clock::is_due;
 use crate::play::Play;
 
 /// Ticks between two snapshots to one client.
@@ -29,26 +25,6 @@ const BLOCK_BYTES: usize = (CLIENT_DOWN_BYTES_PER_S / SNAPSHOT_RATE_HZ) as usize
 /// their blocks: there is a tenth of a second to show everything that the other zone shows.
 const PREPARING_TICKS: u64 = 2;
 const PREPARING_BLOCK_BYTES: usize = 1_000;
-
-/// How near to a neighbour's ground an entity is shown there, in metres, and every how many ticks. The farthest is as far as
-/// its players see, so that a border is no edge of sight; beyond the border band a ghost changes as seldom as what they see.
-const GHOST_RINGS: [(i32, u64); 3] = [(BORDER_M, 2), (INTEREST_RINGS[1].0 + 10, 6), (INTEREST_RINGS[2].0 + 50, 12)];
-
-/// An entity that is shown to a neighbour stays shown until it is this far away, in metres, so that nothing flickers there.
-const GHOST_LEAVES_M: i32 = INTEREST_RINGS[2].0 + 100;
-
-/// Which entities each neighbour is shown.
-#[derive(Debug, Default)]
-pub(super) struct GhostBands {
-    shown: BTreeMap<Fence, BTreeSet<EntityId>>,
-}
-
-impl GhostBands {
-    /// This zone is somebody else from now on.
-    pub(super) fn clear(&mut self) {
-        self.shown.clear();
-    }
-}
 
 /// What a client is to be shown from, this tick.
 struct Viewer {
@@ -95,13 +71,15 @@ impl<G: Play> Zone<G> {
                 Some(_) => (SNAPSHOT_TICKS, BLOCK_BYTES),
                 None => (PREPARING_TICKS, PREPARING_BLOCK_BYTES),
             };
-            if !(client.phase + tick.0).is_multiple_of(every) {
+            if !is_due(self.ticked, tick, client.phase, every) {
                 continue;
             }
-            let Some(viewer) = viewer(life, client.player, client.acting) else { continue };
+            let Some(viewer) = viewer(life, client) else { continue };
             let mut block = BlockWriter::reuse(std::mem::take(&mut self.block), bytes);
             let number = client.view.fill(viewer.place, viewer.entity, &scene, &mut block);
-            let header = SnapshotHeader { number, tick, owner_epoch: viewer.owner_epoch, applied: viewer.applied };
+            let Viewer { owner_epoch, applied, .. } = viewer;
+            let filling = client.view.is_filling();
+            let header = SnapshotHeader { number, tick, owner_epoch, applied, filling };
             self.buffer.clear();
             header.encode(block.as_bytes(), &mut self.buffer);
             self.block = block.into_bytes();
@@ -112,91 +90,16 @@ impl<G: Play> Zone<G> {
         }
         self.views = views;
     }
-
-    /// Shows every neighbour what stands near its ground.
-    fn send_ghosts(&mut self) {
-        let Some(life) = &self.life else { return };
-        let (topology, world) = (&life.hall.topology, &life.hall.world);
-        let open: BTreeMap<Fence, SessionId> = self.peers.open().map(|(session, peer)| (peer, session)).collect();
-        self.bands.shown.retain(|peer, _| open.contains_key(peer));
-        let (mut frames, mut farewells) = (Vec::new(), Vec::new());
-        for (peer, session) in open {
-            let ground = topology.shard(peer.shard).map(|shard| shard.bounds);
-            let shown = self.bands.shown.entry(peer).or_default();
-            let gone = part(shown, world.scene());
-            if !gone.is_empty() {
-                farewells.push((session, Frame::Gone { entities: gone }));
-            }
-            let mut ghosts = Vec::new();
-            for (at, view) in world.own_views().iter().enumerate() {
-                let distance = distance_to(ground.as_ref(), view.position);
-                let was_shown = shown.contains(&view.entity);
-                let Some(every) = every(distance, was_shown) else {
-                    if was_shown {
-                        shown.remove(&view.entity);
-                    }
-                    continue;
-                };
-                if !was_shown {
-                    shown.insert(view.entity);
-                }
-                if !was_shown || (self.tick.0 + view.entity.0).is_multiple_of(every) {
-                    let player: Option<PlayerId> = world.players().get(at).copied();
-                    ghosts.push(WireGhost::new(view, player));
-                }
-            }
-            for chunk in ghosts.chunks(MAX_GHOSTS_PER_FRAME) {
-                frames.push((session, Frame::Ghosts { tick: self.tick.0, ghosts: chunk.to_vec() }));
-            }
-        }
-        let now = Instant::now();
-        for (session, frame) in frames {
-            // The next one says the same again.
-            let _ = self.endpoint.send(session, Channel::Unreliable, &frame.encode(), now);
-        }
-        // In order with the releases of handoffs, so that a client who changes its zone is not shown the gone again.
-        for (session, frame) in farewells {
-            self.send_frame(session, &frame);
-        }
-    }
-}
-
-/// Parts with entities that this zone has no more, and returns those of them that nobody has.
-fn part<G: Game>(shown: &mut BTreeSet<EntityId>, scene: &Scene<G>) -> Vec<u64> {
-    let mut gone = Vec::new();
-    shown.retain(|entity| match scene.find(*entity) {
-        Some(Subject::Player(_) | Subject::Thing(_)) => true,
-        // It was handed over; its new owner shows it.
-        Some(Subject::Ghost(_)) => false,
-        None => {
-            gone.push(entity.0);
-            false
-        }
-    });
-    gone
-}
-
-/// Every how many ticks an entity at this square of a distance is shown, if at all.
-fn every(distance: i64, was_shown: bool) -> Option<u64> {
-    let square = |metres: i32| {
-        let units = i64::from(metres) * i64::from(UNITS_PER_METRE);
-        units * units
-    };
-    let ring = GHOST_RINGS.iter().find(|(metres, _)| distance <= square(*metres)).map(|(_, every)| *every);
-    ring.or_else(|| (was_shown && distance <= square(GHOST_LEAVES_M)).then_some(GHOST_RINGS[2].1))
-}
-
-/// A zone without ground has players anywhere, so everything is near to it.
-fn distance_to(ground: Option<&Rect>, place: Position) -> i64 {
-    ground.map_or(0, |ground| ground.distance_squared(place))
 }
 
 /// Where a client looks from: its player, or the ghost of the player that is being handed over to this zone.
-fn viewer<G: Play>(life: &super::Life<G>, player: PlayerId, acting: Option<OwnerEpoch>) -> Option<Viewer> {
-    let world = &life.hall.world;
-    if let Some(owner_epoch) = acting {
-        let (place, entity) = (world.position_of(player)?, world.entity_of(player)?);
-        return Some(Viewer { place, entity, owner_epoch, applied: world.last_input(player)? });
+fn viewer<G: Play>(life: &super::Life<G>, client: &Client) -> Option<Viewer> {
+    let (world, player) = (&life.hall.world, client.player);
+    if let Some(owner_epoch) = client.acting {
+        let (place, entity, applied) =
+            (world.position_of(player)?, world.entity_of(player)?, world.last_input(player)?);
+        let owner_epoch = if client.can_hear(applied) { owner_epoch } else { OwnerEpoch::default() };
+        return Some(Viewer { place, entity, owner_epoch, applied });
     }
     let (entity, _) = life.hall.known(player)?;
     let place = world.scene().position(world.scene().find(entity)?);

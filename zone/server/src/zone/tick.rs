@@ -11,6 +11,7 @@ use darkages_store::Checkpoint;
 use darkages_topology::PlayerId;
 
 use super::{Event, Zone};
+use crate::clock::is_due;
 use crate::metrics::{Label, StageLabel};
 use crate::play::Play;
 use crate::stats::{Stage, StageTimes, ZoneState};
@@ -75,9 +76,14 @@ impl<G: Play> Zone<G> {
     fn feed_inputs(&mut self) {
         let Some(life) = &mut self.life else { return };
         let world = &mut life.hall.world;
-        let (mut applied, mut twice) = (0, 0);
+        let (mut applied, mut twice, mut lost) = (0, 0, 0);
         for client in self.clients.iter_mut().filter(|client| client.acting.is_some()) {
             let Some(last) = world.last_input(client.player) else { continue };
+            if let Some(oldest) = client.oldest.filter(|_| client.inputs.last_applied() == last) {
+                client.inputs.skip_to(oldest);
+                lost += world.skip_inputs(client.player, client.inputs.last_applied());
+            }
+            let last = world.last_input(client.player).unwrap_or(last);
             while client.inputs.last_applied().0.wrapping_sub(last.0) < MAX_INPUTS_AHEAD {
                 let Some((seq, value)) = client.inputs.take_next() else { break };
                 let value = darkages_sim::InputValue {
@@ -96,6 +102,7 @@ impl<G: Play> Zone<G> {
             }
         }
         self.metrics.inputs.inc_by(applied);
+        self.metrics.inputs_lost.inc_by(u64::from(lost));
         self.totals.update(|totals| {
             totals.inputs_applied += applied;
             totals.inputs_duplicated += twice;
@@ -106,7 +113,7 @@ impl<G: Play> Zone<G> {
     fn checkpoint(&mut self) {
         let Some(life) = &self.life else { return };
         let fence = life.machine.fence();
-        let due = |player: &&PlayerId| (player.0 ^ self.tick.0).is_multiple_of(CHECKPOINT_TICKS);
+        let due = |player: &&PlayerId| is_due(self.ticked, self.tick, player.0, CHECKPOINT_TICKS);
         let checkpoint = |player: &PlayerId| {
             if crate::handoff::Players::is_busy(&life.hall, *player) {
                 return None;
@@ -151,11 +158,12 @@ impl<G: Play> Zone<G> {
         });
         self.ring.push(took, self.stages);
         self.shown.ticked_us.store((now - self.shown.started).as_micros() as u64, Ordering::Relaxed);
-        let done = self.tick;
+        let (before, done) = (self.ticked, self.tick);
+        self.ticked = done;
         self.tick = self.clock.advance(done, now);
         self.keep_lease(now);
         self.let_go();
-        if done.0.is_multiple_of(SLOW_TICKS) {
+        if is_due(before, done, 0, SLOW_TICKS) {
             self.dial_peers(now);
             if let Some(life) = &mut self.life {
                 life.hall.forget_old();

@@ -100,6 +100,12 @@ impl TestClient {
         self.endpoint.flush(now);
     }
 
+    /// Has been told by another zone that so many more inputs were applied than this zone knows of.
+    pub fn was_told_more(&mut self, inputs: u32) {
+        self.seq = InputSeq(self.seq.0 + inputs);
+        self.applied = self.seq;
+    }
+
     /// The state of an entity as this client is shown it.
     pub fn sees(&self, entity: EntityId) -> Option<&EntityState> {
         let (_, states) = self.slots.values().find(|(id, _)| *id == entity)?;
@@ -156,7 +162,7 @@ impl TestClient {
         let snapshot = Snapshot::decode(payload).expect("a snapshot reads");
         assert!(snapshot.header.tick >= self.newest.tick, "ticks never go back");
         self.newest = snapshot.header;
-        self.applied = snapshot.header.applied;
+        self.applied = self.applied.max(snapshot.header.applied);
         // A player who comes back goes on from the inputs that its last client had applied.
         self.seq = self.seq.max(self.applied);
         self.snapshots += 1;

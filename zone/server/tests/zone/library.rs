@@ -191,3 +191,19 @@ fn a_split_hands_over_who_stands_on_the_other_side() {
     await_that("the player being counted", || world.zones[1].stats().players == 1);
     world.close();
 }
+
+#[test]
+fn inputs_that_were_acknowledged_and_are_lost_with_a_crashed_state_are_left_out() {
+    let data = tempfile::tempdir().expect("a folder");
+    let world = World::open(data.path(), 1);
+    let zone = world.zones[0].endpoint().clone();
+    let mut client = TestClient::dial(&zone, ShardId(1), PlayerId(1), metres(100, 100));
+    client.play_until(STILL, "being shown", |client| client.entity().is_some_and(|me| client.sees(me).is_some()));
+    client.was_told_more(100);
+    let told = client.applied;
+    client.play_until(EAST, "going on", |client| client.applied.0 >= told.0 + 30);
+    let me = client.entity().expect("welcomed");
+    let place = client.sees(me).expect("shown").position;
+    assert!(place.x > metres(102, 0).x, "it walks: {place:?}");
+    world.close();
+}
