@@ -50,7 +50,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     sum::machine(&mut report, outcome.measured, outcome.cpu, rss_mib);
     audit::totals(&totals, &mut report);
     let owners = audit::owners(&*world.store, &mut report);
-    world.runtime.block_on(owners).context("looking at the store once more")?;
+    let players = world.runtime.block_on(owners).context("looking at the store once more")?;
+    if options.swarm.is_some() && !world.home.is_kept() {
+        audit::gold(players, &mut report);
+    }
     let kept = world.home.is_kept().then(|| world.home.path().to_owned());
     world.close()?;
     tell(&options, &report, kept.as_deref())

@@ -1,5 +1,6 @@
 //! The report of a run: what happened, how fast, and what did not hold.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
@@ -74,8 +75,14 @@ pub struct Report {
     pub handoffs: u64,
     /// Handoffs that were given up and tried again.
     pub handoffs_aborted: u64,
+    /// The same by outcome.
+    pub handoffs_aborted_by: BTreeMap<String, u64>,
+    /// Attachments to a next zone that ended before it took over, by reason, as the bots saw it.
+    pub attachments_ended_by: BTreeMap<String, u64>,
     /// Sessions that ended though the client did not want it.
     pub disconnects: u64,
+    /// The same by reason.
+    pub disconnects_by: BTreeMap<String, u64>,
     /// Joins made because a zone fell silent or closed the session.
     pub rejoins: u64,
     /// Inputs that bots made.
@@ -112,6 +119,8 @@ pub struct Report {
     pub gold_before: u64,
     /// Gold of all bots when they left.
     pub gold_after: u64,
+    /// Gold of all players in the store, once all have left.
+    pub gold_stored: u64,
     /// Items that two players held.
     pub items_duplicated: u64,
     /// What did not hold; nothing else makes a run fail.
@@ -165,7 +174,11 @@ impl Report {
         writeln!(out, "ticks          {}, {:.3} % late", gap(&self.tick_ms), self.ticks_late_ratio * 100.0)?;
         if self.players > 0 {
             let Self { inputs_sent, inputs_applied, inputs_lost, inputs_duplicated, .. } = self;
-            writeln!(out, "clients        {} disconnects, {} rejoins", self.disconnects, self.rejoins)?;
+            let reasons = |by: &BTreeMap<String, u64>| {
+                by.iter().map(|(reason, count)| format!(" ({count} {reason})")).collect::<String>()
+            };
+            let why = reasons(&self.disconnects_by);
+            writeln!(out, "clients        {} disconnects{why}, {} rejoins", self.disconnects, self.rejoins)?;
             writeln!(
                 out,
                 "inputs         {inputs_sent} sent, {inputs_applied} applied, {inputs_lost} lost, {inputs_duplicated} duplicated"
@@ -177,8 +190,8 @@ impl Report {
             writeln!(out, "per client     {:.1} kB/s down, {:.2} kB/s up", down / 1_000.0, up / 1_000.0)?;
             writeln!(
                 out,
-                "gold           {} before, {} after; {} items twice",
-                self.gold_before, self.gold_after, self.items_duplicated
+                "gold           {} before, {} after, {} in the store; {} items twice",
+                self.gold_before, self.gold_after, self.gold_stored, self.items_duplicated
             )?;
         }
         let Self { server_cpu_cores, swarm_cpu_cores, rss_mib, .. } = self;

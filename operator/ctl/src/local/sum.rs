@@ -30,7 +30,10 @@ pub fn zones(report: &mut Report, totals: &[Totals]) {
         count += zone.ticks;
         late += zone.late_ticks;
         report.handoffs += zone.handoffs;
-        report.handoffs_aborted += zone.handoffs_aborted;
+        for (&outcome, count) in &zone.handoffs_aborted {
+            report.handoffs_aborted += count;
+            *report.handoffs_aborted_by.entry(outcome.to_owned()).or_default() += count;
+        }
     }
     report.tick_ms = gaps(&ticks, 1_000.0);
     report.handoff_ms = gaps(&handoffs, 1.0);
@@ -45,6 +48,8 @@ pub fn swarm(report: &mut Report, swarm: &SwarmReport) {
     report.players = swarm.players;
     report.workload = swarm.workload.label().to_owned();
     report.disconnects = swarm.disconnects;
+    report.disconnects_by = swarm.disconnect_reasons.iter().cloned().collect();
+    report.attachments_ended_by = swarm.handoffs_missed.iter().cloned().collect();
     report.rejoins = swarm.rejoins;
     report.inputs_sent = swarm.inputs_sent;
     report.inputs_applied = swarm.inputs_applied;
