@@ -25,7 +25,7 @@ mod crew;
 mod lines;
 mod meter;
 
-pub use report::SwarmReport;
+pub use report::{SwarmReport, Trades};
 pub use workload::Workload;
 
 /// Bots of one swarm, at most.

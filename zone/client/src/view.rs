@@ -1,8 +1,9 @@
 //! What a player sees, across zones.
 //!
 //! What flows in are the tables of decoded sessions; what flows out are entities by their world-wide id. A change of zone
-//! replaces the table, but nobody respawns: what the old zone showed and the new zone has not yet shown is carried on for
-//! [`GRACE`] ticks (invariant I6).
+//! replaces the table, but nobody respawns: what the old zone showed and the new zone has not yet shown is carried on while
+//! the new one says that its view still fills (invariant I6). Then it is let go at once: whatever the zone has not shown by
+//! then stands far beyond its reach, and needs longer to come near than an entity may not come back within.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,16 +14,10 @@ mod table;
 
 pub use table::{HISTORY_NUMBERS, MAX_SLOTS, MissingBaseline, SlotTable};
 
-/// How long near entities of the old zone's view are kept after a change of zone, in ticks: four seconds, in which the new
-/// zone has sent every ring of interest at least once, even to a crowd.
-pub const GRACE: u64 = 240;
-/// The same for far ones. A zone goes on showing what leaves its last ring for a while; the next zone shows it only once it
-/// is inside, and whoever walks in from there needs seconds.
-pub const FAR_GRACE: u64 = 360;
-/// While the new zone says that its view still fills, what is carried stays for at least so many ticks more.
-pub const FILLING_GRACE: u64 = 60;
-/// However long that takes, nothing is carried for longer than so many ticks after a change of zone: 20 s.
+/// However long a view fills, nothing is carried for longer than so many ticks after a change of zone: 20 s.
 pub const LONGEST_GRACE: u64 = 1_200;
+/// What the followed zone takes away while the next one shows it is carried for so many ticks: as long as a handoff takes.
+pub const HANDOFF_GRACE: u64 = 240;
 /// An entity that vanishes must not reappear within so many ticks (I6).
 pub const REAPPEARS: u64 = 30;
 /// Vanished entities that are remembered, at most.
@@ -43,8 +38,6 @@ pub struct Reappeared {
 #[derive(Clone, Debug)]
 pub struct View<S> {
     carried: HashMap<EntityId, Carried<S>>,
-    /// When nothing is carried any more.
-    carried_until: Tick,
     gone: VecDeque<(EntityId, Tick)>,
 }
 
@@ -52,11 +45,13 @@ pub struct View<S> {
 struct Carried<S> {
     state: S,
     until: Tick,
+    /// Whether it goes as soon as the view of the followed zone is filled.
+    fills: bool,
 }
 
 impl<S> Default for View<S> {
     fn default() -> Self {
-        Self { carried: HashMap::new(), carried_until: Tick(0), gone: VecDeque::new() }
+        Self { carried: HashMap::new(), gone: VecDeque::new() }
     }
 }
 
@@ -83,49 +78,36 @@ impl<S: Copy + Default> View<S> {
     /// some ticks of its time.
     pub fn leave_behind(&mut self, old: &SlotTable<S>) {
         for (id, state) in old.iter() {
-            self.carried.insert(id, Carried { state: *state, until: Tick(u64::MAX) });
+            self.carried.insert(id, Carried { state: *state, until: Tick(u64::MAX), fills: false });
         }
     }
 
-    /// One entity is carried on until `until`: the followed zone has taken it away, but the next one shows it.
-    pub fn carry(&mut self, id: EntityId, state: S, until: Tick) {
-        self.carried.insert(id, Carried { state, until });
+    /// One entity is carried on: the followed zone has taken it away at `tick`, but the next one shows it.
+    pub fn carry(&mut self, id: EntityId, state: S, tick: Tick) {
+        self.carried.insert(id, Carried { state, until: tick.plus(HANDOFF_GRACE), fills: false });
     }
 
     /// The zone that shows `new` is followed from now on: what it shows is carried no more, or appears now. The others are
-    /// carried for as many ticks as `grace` says.
-    pub fn follow(
-        &mut self,
-        new: &SlotTable<S>,
-        tick: Tick,
-        grace: impl Fn(&S) -> u64,
-        mut report: impl FnMut(Reappeared),
-    ) {
+    /// carried until its view is filled.
+    pub fn follow(&mut self, new: &SlotTable<S>, tick: Tick, mut report: impl FnMut(Reappeared)) {
         for (id, _) in new.iter() {
             if let Some(reappeared) = self.appeared(id, tick) {
                 report(reappeared);
             }
         }
-        self.carried_until = tick.plus(LONGEST_GRACE);
         for carried in self.carried.values_mut() {
-            carried.until = tick.plus(grace(&carried.state));
+            (carried.until, carried.fills) = (tick.plus(LONGEST_GRACE), true);
         }
     }
 
-    /// The followed zone has not shown everything yet that it is going to show.
-    pub fn still_fills(&mut self, tick: Tick) {
-        let until = tick.plus(FILLING_GRACE).min(self.carried_until);
-        for carried in self.carried.values_mut() {
-            carried.until = carried.until.max(until);
-        }
-    }
-
-    /// Lets go of what was carried for too long and forgets what vanished long ago.
-    pub fn expire(&mut self, tick: Tick) {
+    /// Lets go of what was carried for long enough, and forgets what vanished long ago. `filling`: whether the followed zone
+    /// says that it has not shown everything yet.
+    pub fn expire(&mut self, tick: Tick, filling: bool) {
         if !self.carried.is_empty() {
-            let lapsed: Vec<EntityId> =
-                self.carried.iter().filter(|(_, carried)| carried.until <= tick).map(|(id, _)| *id).collect();
-            for id in lapsed {
+            let is_over = |carried: &Carried<S>| carried.until <= tick || (carried.fills && !filling);
+            let over: Vec<EntityId> =
+                self.carried.iter().filter(|(_, carried)| is_over(carried)).map(|(id, _)| *id).collect();
+            for id in over {
                 self.carried.remove(&id);
                 self.vanished(id, tick);
             }
@@ -171,37 +153,33 @@ mod tests {
         let mut reports = Vec::new();
         view.leave_behind(&table(&[1, 2, 3]));
         // However long nobody is followed, nobody vanishes.
-        view.expire(Tick(1_000_000));
+        view.expire(Tick(1_000_000), false);
         assert_eq!(view.carried_len(), 3);
-        view.follow(&table(&[3]), Tick(100), |_| GRACE, |found| reports.push(found));
+        view.follow(&table(&[3]), Tick(100), |found| reports.push(found));
+        view.expire(Tick(140), true);
         assert_eq!(view.carried_len(), 2);
         assert_eq!(view.appeared(EntityId(1), Tick(150)), None);
         assert_eq!(view.carried_len(), 1);
-        // The new zone never shows entity 2: it lapses, and may come back much later.
-        view.expire(Tick(100 + GRACE));
+        // The new zone has shown all that it is going to, and entity 2 is not among it: it may come back much later.
+        view.expire(Tick(280), false);
         assert_eq!(view.carried_len(), 0);
-        view.expire(Tick(100 + GRACE + REAPPEARS + 1));
-        assert_eq!(view.appeared(EntityId(2), Tick(100 + GRACE + REAPPEARS + 1)), None);
+        view.expire(Tick(280 + REAPPEARS + 1), false);
+        assert_eq!(view.appeared(EntityId(2), Tick(280 + REAPPEARS + 1)), None);
         assert_eq!(reports, vec![]);
     }
 
     #[test]
-    fn what_is_carried_stays_while_the_new_zone_says_that_its_view_fills() {
+    fn nothing_is_carried_for_ever() {
         let mut view = View::default();
         view.leave_behind(&table(&[1]));
-        view.follow(&table(&[2]), Tick(100), |_| GRACE, |_| {});
-        for tick in 100..=100 + 2 * GRACE {
-            view.still_fills(Tick(tick));
-            view.expire(Tick(tick));
-        }
+        view.follow(&table(&[2]), Tick(100), |_| {});
+        view.carry(EntityId(5), 7, Tick(100));
+        view.expire(Tick(100 + HANDOFF_GRACE - 1), true);
+        assert_eq!(view.carried_len(), 2);
+        view.expire(Tick(100 + HANDOFF_GRACE), true);
         assert_eq!(view.carried_len(), 1);
-        view.expire(Tick(100 + 2 * GRACE + FILLING_GRACE));
+        view.expire(Tick(100 + LONGEST_GRACE), true);
         assert_eq!(view.carried_len(), 0);
-        view.leave_behind(&table(&[1]));
-        view.follow(&table(&[2]), Tick(10_000), |_| GRACE, |_| {});
-        view.still_fills(Tick(10_000 + LONGEST_GRACE - 1));
-        view.expire(Tick(10_000 + LONGEST_GRACE));
-        assert_eq!(view.carried_len(), 0, "not for ever");
     }
 
     #[test]
@@ -213,7 +191,7 @@ mod tests {
         assert_eq!(view.appeared(EntityId(9), Tick(130)), Some(back));
         assert_eq!(view.appeared(EntityId(9), Tick(130)), None, "it is told once");
         let mut reports = Vec::new();
-        view.follow(&table(&[8]), Tick(110), |_| GRACE, |found| reports.push(found.id));
+        view.follow(&table(&[8]), Tick(110), |found| reports.push(found.id));
         assert_eq!(reports, vec![EntityId(8)]);
     }
 

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use darkages_client::directory::Door;
 use darkages_client::invariant::Invariant;
 use darkages_client::player::{Happening, Io, Link, Observer, Player};
-use darkages_client::view::GRACE;
 use darkages_protocol::{
     ClientMessage, ClosingCode, Command, EntityState, InputValue, Redirect, RequestId, ResultCode, Welcome, ZoneMessage,
 };
@@ -199,6 +198,7 @@ fn a_handoff_plays_on_both_zones_and_follows_the_first_higher_epoch() {
     play.say(2, &welcome(0, 0));
     assert_eq!(play.input(2), vec![1, 2, 1, 2], "inputs go to both zones");
     // The next zone prepares its view; nothing of it is followed yet.
+    t.filling = true;
     play.show(2, &mut t, (104, 0, 0), &[(OWN, 0), (EntityId(3), 6), (EntityId(4), 9)]);
     assert_eq!(play.visible(), vec![1, 2, 3]);
     play.show(1, &mut s, (105, 1, 4), &[(OWN, 0), (EntityId(2), 5), (EntityId(3), 6)]);
@@ -210,8 +210,11 @@ fn a_handoff_plays_on_both_zones_and_follows_the_first_higher_epoch() {
     play.show(1, &mut s, (108, 0, 0), &[(OWN, 50)]);
     play.wait(Duration::from_secs(1));
     assert_eq!(play.net.closed, vec![1]);
-    play.show(2, &mut t, (110 + GRACE, 2, 6), &[(OWN, 0), (EntityId(3), 6), (EntityId(4), 9)]);
-    assert_eq!(play.visible(), vec![1, 3, 4], "what the new zone never showed has lapsed");
+    play.show(2, &mut t, (200, 2, 6), &[(OWN, 0), (EntityId(3), 6), (EntityId(4), 9)]);
+    assert_eq!(play.visible(), vec![1, 2, 3, 4], "while its view fills");
+    t.filling = false;
+    play.show(2, &mut t, (203, 2, 6), &[(OWN, 0), (EntityId(3), 6), (EntityId(4), 9)]);
+    assert_eq!(play.visible(), vec![1, 3, 4], "what the new zone never showed is let go");
     assert_eq!((play.violations(), play.disconnects()), (vec![], 0));
 }
 
@@ -264,6 +267,7 @@ fn a_silent_zone_is_left_and_the_view_survives_the_rejoin() {
     play.knock(3);
     // The zone waits for the old lease: it lets the player in with its first authoritative snapshot.
     play.say(3, &welcome(0, 0));
+    t.filling = true;
     play.show(3, &mut t, (300, 0, 0), &[(OWN, 0)]);
     play.wait(Duration::from_secs(2));
     play.show(3, &mut t, (400, 2, 1), &[(OWN, 0), (EntityId(2), 5)]);

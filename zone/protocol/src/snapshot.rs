@@ -46,7 +46,7 @@ pub struct SnapshotHeader {
     pub owner_epoch: OwnerEpoch,
     /// The newest applied input of the player; meaningless when the zone does not act for it.
     pub applied: InputSeq,
-    /// Whether something that stood around the player when the session began may not have reached the client yet.
+    /// Whether something that stood around the player when the client began to follow this session may not have reached it yet.
     pub filling: bool,
 }
 

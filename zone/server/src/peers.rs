@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use bincode::{Decode, Encode};
 use darkages_sim::{ActionId, EntityView, GhostState, Heading, Kind, SpeedClass};
 use darkages_store::Fence;
-use darkages_topology::world::BORDER_M;
 use darkages_topology::{EntityId, PlayerId, Position, ShardEpoch, ShardId, Tick, Topology};
 use darkages_transport::SessionId;
+
+use crate::zone::ghosts::SIGHT_M;
 
 /// Zones that one zone talks to, at most.
 pub const MAX_PEERS: usize = 128;
@@ -257,7 +258,7 @@ impl Peers {
         let near: Vec<_> = if is_landless {
             topology.shards().iter().collect()
         } else {
-            topology.neighbours(me, BORDER_M).into_iter().filter(|other| me < other.id).collect()
+            topology.neighbours(me, SIGHT_M).into_iter().filter(|other| me < other.id).collect()
         };
         let has_link = |shard: ShardId| {
             self.links.values().any(|link| match link {

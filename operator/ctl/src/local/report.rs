@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use darkages_client::swarm::Trades;
 use serde::Serialize;
 
 /// Violations that the table shows; the JSON has all that were kept.
@@ -115,6 +116,8 @@ pub struct Report {
     pub swarm_cpu_cores: f64,
     /// Memory in use at the end, in MiB.
     pub rss_mib: f64,
+    /// What became of the bots' trades.
+    pub trades: Trades,
     /// Gold of all bots when they came.
     pub gold_before: u64,
     /// Gold of all bots when they left.
@@ -188,6 +191,10 @@ impl Report {
             writeln!(out, "input seen     {}", age(&self.input_seen_ms))?;
             let BytesPerSecond { down, up } = self.client_bytes_per_s;
             writeln!(out, "per client     {:.1} kB/s down, {:.2} kB/s up", down / 1_000.0, up / 1_000.0)?;
+            let Trades { asked, done, refused, unanswered } = self.trades;
+            if asked > 0 {
+                writeln!(out, "trades         {asked} asked, {done} done, {refused} refused, {unanswered} unanswered")?;
+            }
             writeln!(
                 out,
                 "gold           {} before, {} after, {} in the store; {} items twice",

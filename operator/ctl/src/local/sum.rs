@@ -61,6 +61,7 @@ pub fn swarm(report: &mut Report, swarm: &SwarmReport) {
         [swarm.latency_ms, swarm.input_seen_ms].map(|age| AgeMs { p50: age.p50, p95: age.p95, p99: age.p99 });
     (report.latency_ms, report.input_seen_ms) = (latency, seen);
     report.client_bytes_per_s = BytesPerSecond { down: swarm.client_bytes_per_s.down, up: swarm.client_bytes_per_s.up };
+    report.trades = swarm.trades;
     (report.gold_before, report.gold_after) = (swarm.gold_before, swarm.gold_after);
     report.items_duplicated = swarm.items_duplicated;
     for violation in &swarm.violations {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use darkages_protocol::{EntityState, Snapshot, SnapshotHeader};
-use darkages_topology::world::{INTEREST_RINGS, SPRINT_SPEED_M_PER_S, TICK_RATE_HZ, UNITS_PER_METRE};
+use darkages_protocol::{Snapshot, SnapshotHeader};
+use darkages_topology::world::{SPRINT_SPEED_M_PER_S, TICK_RATE_HZ, UNITS_PER_METRE};
 use darkages_topology::{InputSeq, OwnerEpoch, PlayerId, Position};
 
 use super::session::{Role, Session};
@@ -11,12 +11,10 @@ use super::stage::Stage;
 use super::{Happening, Io, Link, Observer, Player, Sight};
 use crate::inputs::Acked;
 use crate::invariant::Invariant;
-use crate::view::{FAR_GRACE, GRACE, Reappeared};
+use crate::view::Reappeared;
 
 /// How long a session with a zone that owned the player before stays open for its last words.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// What stands within so many metres is near: all rings of interest but the last.
-const NEAR_M: i32 = INTEREST_RINGS[1].0;
 /// What a position may be off by rounding, in units: 1/16 m.
 const ROUNDING: i64 = 4;
 
@@ -95,10 +93,7 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
         } else {
             self.follow_view(id, header, io);
         }
-        if header.filling {
-            self.view.still_fills(header.tick);
-        }
-        self.view.expire(header.tick);
+        self.view.expire(header.tick, header.filling);
         self.take_applied(header.applied, io);
         self.look_at_self(header, newer, io);
         let visible = self.shown_session().map_or(0, |session| session.table.len()) + self.view.carried_len();
@@ -160,7 +155,7 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
         for gone in &scratch.vanished {
             let next = sessions.iter().filter(|session| matches!(session.role, Role::Next { .. }));
             match next.filter_map(|session| session.table.get(*gone)).next() {
-                Some(state) => view.carry(*gone, *state, header.tick.plus(GRACE)),
+                Some(state) => view.carry(*gone, *state, header.tick),
                 None => view.vanished(*gone, header.tick),
             }
         }
@@ -183,9 +178,7 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
         let place = self.sight.map(|sight| sight.position);
         let Self { view, sessions, id: player, .. } = self;
         let Some(session) = sessions.iter().find(|session| session.id == id) else { return };
-        let near = |state: &EntityState| place.is_none_or(|place| state.position.within(place, NEAR_M));
-        let grace = |state: &EntityState| if near(state) { GRACE } else { FAR_GRACE };
-        view.follow(&session.table, header.tick, grace, |back| {
+        view.follow(&session.table, header.tick, |back| {
             let evidence = flicker(*player, back, session, place, ", in another zone");
             io.observer.on(Happening::Violated { invariant: Invariant::I6, evidence });
         });

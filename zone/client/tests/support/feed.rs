@@ -15,6 +15,8 @@ type Shown = Vec<(EntityId, u16, EntityState)>;
 /// Snapshots for one session.
 #[derive(Default)]
 pub struct Feed {
+    /// Whether its snapshots say that the view still fills.
+    pub filling: bool,
     pub number: SnapshotNumber,
     slots: BTreeMap<EntityId, u16>,
     free: Vec<u16>,
@@ -65,7 +67,7 @@ impl Feed {
             self.sent.pop_front();
         }
         let mut out = Vec::new();
-        SnapshotHeader { number: self.number, tick, owner_epoch, applied, filling: false }
+        SnapshotHeader { number: self.number, tick, owner_epoch, applied, filling: self.filling }
             .encode(block.as_bytes(), &mut out);
         out
     }

@@ -38,8 +38,8 @@ const MAX_CHOSEN_NEW: usize = 72;
 /// view that fills slowly hides what stands there, but what moves nearby goes on moving meanwhile.
 const NEW_PERCENT: usize = 60;
 
-/// For so many snapshots a view is young: it takes in what another zone may have shown to this client, also what that zone was
-/// about to let go of.
+/// For so many snapshots a view is young, from the beginning and again from when the client follows it: it takes in what another
+/// zone may have shown to this client, also what that zone was about to let go of.
 const YOUNG: u32 = 60;
 
 /// Within the first ring the nearest come first in a crowd: up to so many metres at this weight.
@@ -135,6 +135,8 @@ pub struct ClientView {
     /// Slots that are being taken away.
     leaving: Vec<u16>,
     number: SnapshotNumber,
+    /// The snapshot after which the view became young.
+    young_since: SnapshotNumber,
     contents: Vec<Vec<u16>>,
     due: Vec<Due>,
     /// What is due and was never sent.
@@ -163,7 +165,16 @@ impl ClientView {
     /// Whether something that stood around the client when its session began may not have reached it yet.
     #[must_use]
     pub const fn is_filling(&self) -> bool {
-        self.number.0 <= YOUNG || self.unseen > 0
+        self.is_young() || self.unseen > 0
+    }
+
+    const fn is_young(&self) -> bool {
+        self.number.0 - self.young_since.0 <= YOUNG
+    }
+
+    /// From the next snapshot on the client follows this view, in place of another zone's.
+    pub const fn followed(&mut self) {
+        self.young_since = self.number;
     }
 
     /// The client has decoded snapshot `number`.
@@ -218,7 +229,7 @@ impl ClientView {
         self.due.clear();
         self.due_new.clear();
         let (last_ring, _) = INTEREST_RINGS[INTEREST_RINGS.len() - 1];
-        let is_young = self.number.0 <= YOUNG;
+        let is_young = self.is_young();
         let reach = if is_young { last_ring + YOUNG_REACH_M } else { last_ring };
         let shown = square(reach);
         let Self { watched, tracked, free, slots, shown: count, unseen, due, due_new, number, .. } = self;
@@ -397,6 +408,30 @@ mod tests {
         // Who comes later has not been shown by any other zone.
         show(&mut view, 220);
         assert!(!view.is_filling());
+    }
+
+    #[test]
+    fn what_moves_is_sent_as_often_as_its_ring_says() {
+        let (mut view, mut scenes) = (ClientView::default(), SceneBuilder::default());
+        let mut sent = [0; 4];
+        for round in 0..300 {
+            let place = |number| Position::from_metres([0, 40, 90, 180][number], round % 7);
+            let views: Vec<EntityView> = (0..4)
+                .map(|number| EntityView {
+                    entity: EntityId::new(ShardId(1), number as u64),
+                    position: place(number),
+                    ..EntityView::default()
+                })
+                .collect();
+            let mut block = BlockWriter::reuse(Vec::new(), 500);
+            let number = view.fill(Position::default(), OWN, &scenes.build(&views), &mut block);
+            for slot in &view.contents[number.0 as usize % REMEMBERED] {
+                sent[view.watched[usize::from(*slot)].entity.0 as usize & 0xff] += 1;
+            }
+            view.acknowledged(number);
+        }
+        // Rings of 50, 100 and 200 m at 100, 50 and 10 % of the snapshots.
+        assert_eq!(sent, [300, 300, 150, 30]);
     }
 
     #[test]

@@ -16,10 +16,14 @@ use crate::play::Play;
 
 /// How near to a neighbour's ground an entity is shown there, in metres, and every how many ticks. The farthest is as far as
 /// its players see, so that a border is no edge of sight; beyond the border band a ghost changes as seldom as what they see.
-const GHOST_RINGS: [(i32, u64); 3] = [(BORDER_M, 2), (INTEREST_RINGS[1].0 + 10, 6), (INTEREST_RINGS[2].0 + 50, 12)];
+const GHOST_RINGS: [(i32, u64); 3] = [(BORDER_M, 2), (INTEREST_RINGS[1].0 + 10, 6), (SIGHT_M, 12)];
+
+/// How far players see beyond their zone's ground, in metres, with what a young view sees more and what they may stand beyond
+/// the border: zones that are nearer than this show each other what they have.
+pub(crate) const SIGHT_M: i32 = INTEREST_RINGS[2].0 + 50;
 
 /// An entity that is shown to a neighbour stays shown until it is this far away, in metres, so that nothing flickers there.
-const GHOST_LEAVES_M: i32 = INTEREST_RINGS[2].0 + 100;
+const GHOST_LEAVES_M: i32 = SIGHT_M + 50;
 
 /// A player who was released and whom nobody has taken yet is shown to neighbours every so many ticks: often enough that a lost
 /// frame or two let no ghost expire.
@@ -156,4 +160,24 @@ fn every(distance: i64, was_shown: bool) -> Option<u64> {
 /// A zone without ground has players anywhere, so everything is near to it.
 fn distance_to(ground: Option<&Rect>, place: Position) -> i64 {
     ground.map_or(0, |ground| ground.distance_squared(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(metres: i32, was_shown: bool) -> Option<u64> {
+        let ground = Rect::from_metres(0.0, 0.0, 100.0, 100.0).expect("a ground");
+        every(distance_to(Some(&ground), Position::from_metres(100 + metres, 50)), was_shown)
+    }
+
+    #[test]
+    fn ghosts_are_shown_as_far_as_interest_reaches_and_seldomer_with_distance() {
+        assert_eq!((at(0, false), at(BORDER_M - 1, false)), (Some(2), Some(2)));
+        assert_eq!((at(BORDER_M + 1, false), at(109, false)), (Some(6), Some(6)));
+        assert_eq!((at(111, false), at(249, false), at(251, false)), (Some(12), Some(12), None));
+        // Nothing flickers at the rim.
+        assert_eq!((at(GHOST_LEAVES_M - 1, true), at(GHOST_LEAVES_M + 1, true)), (Some(12), None));
+        assert_eq!(every(distance_to(None, Position::from_metres(9_000, 0)), false), Some(2), "no ground: all is near");
+    }
 }

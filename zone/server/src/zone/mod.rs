@@ -5,7 +5,7 @@
 //! tick that could not be kept is counted, not made up for.
 
 mod durable;
-mod ghosts;
+pub(crate) mod ghosts;
 mod inbox;
 mod keeper;
 mod outbox;

@@ -135,6 +135,7 @@ impl<G: Play> Zone<G> {
         if let Some(client) = self.clients.of_player(player) {
             client.acting = Some(owner_epoch);
             client.told_version = None;
+            client.view.followed();
             // The first snapshot of a new owner goes out with this very tick: the client has waited since the cut.
             client.phase = SNAPSHOT_TICKS - tick % SNAPSHOT_TICKS;
             if let Some(queued) = queued {

@@ -106,6 +106,12 @@ impl TestClient {
         self.applied = self.seq;
     }
 
+    /// Ends the session without a word to the zone about the player.
+    pub fn hang_up(mut self) {
+        self.endpoint.close(self.session, darkages_transport::CloseReason::Done);
+        self.endpoint.flush(Instant::now());
+    }
+
     /// The state of an entity as this client is shown it.
     pub fn sees(&self, entity: EntityId) -> Option<&EntityState> {
         let (_, states) = self.slots.values().find(|(id, _)| *id == entity)?;

@@ -1,84 +1,13 @@
 //! A zone as a library: players come, play, leave and come back, over real UDP and a real store.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::client::{DEADLINE, TestClient, WORLD_KEY};
-use darkages_protocol::{ClientMessage, ClosingCode, Command, Goods, InputValue, RequestId, ResultCode, ZoneMessage};
-use darkages_server::{ZoneConfig, ZoneHandle, ZoneState, spawn};
-use darkages_sim::{DefaultGame, default_game::Rules};
-use darkages_store::{Embedded, Store};
-use darkages_topology::{Axis, PlayerId, Position, Rect, ShardId, Side, Topology, ZoneId};
+use darkages_protocol::{ClientMessage, ClosingCode, Command, Goods, RequestId, ResultCode, ZoneMessage};
+use darkages_topology::{PlayerId, ShardId};
 use darkages_transport::CloseReason;
-use tokio::runtime::Runtime;
 
-const EAST: InputValue = InputValue { heading: 0, moving: true, sprinting: false };
-const STILL: InputValue = InputValue { heading: 0, moving: false, sprinting: false };
-
-struct World {
-    runtime: Runtime,
-    store: Arc<dyn Store>,
-    zones: Vec<ZoneHandle>,
-    topology: Topology,
-}
-
-impl World {
-    fn open(data: &Path, zones: usize) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
-        let store: Arc<dyn Store> = Arc::new(Embedded::open(&data.join("world.redb"), "test").expect("a store"));
-        let bounds = Rect::from_metres(0.0, 0.0, 1_000.0, 1_000.0).expect("bounds");
-        let mut topology = Topology::whole(bounds).expect("a map");
-        let start = |number: usize| {
-            let zone = ZoneId(format!("zone-{number}"));
-            let config = ZoneConfig {
-                rules: Rules { npcs_per_square_km: 0, ..Rules::default() },
-                ..ZoneConfig::new(zone, "127.0.0.1:0".parse().expect("an address"), WORLD_KEY)
-            };
-            spawn::<DefaultGame>(config, store.clone(), runtime.handle()).expect("a zone")
-        };
-        let zones: Vec<_> = (0..zones).map(start).collect();
-        topology = topology.assign(ShardId(1), zones[0].endpoint().clone()).expect("assigned");
-        zones[0].assign(ShardId(1), Arc::new(topology.clone())).expect("told");
-        await_that("the zone serves", || zones[0].stats().state == ZoneState::Serving);
-        Self { runtime, store, zones, topology }
-    }
-
-    /// Cuts the only shard at `x` metres; the eastern side goes to the second zone.
-    fn split_at(&mut self, x: i32) -> ShardId {
-        let there = self.zones[1].endpoint().clone();
-        let at = Position::from_metres(x, 0).x;
-        let (map, id) = self.topology.split(ShardId(1), Axis::X, at, Side::High, Some(there)).expect("a cut");
-        self.topology = map;
-        let map = Arc::new(self.topology.clone());
-        self.zones[1].assign(id, map.clone()).expect("told");
-        for zone in &self.zones {
-            zone.push_topology(map.clone()).expect("told");
-        }
-        id
-    }
-
-    fn close(self) {
-        for zone in &self.zones {
-            zone.shutdown();
-            assert_eq!(zone.totals().faults, 0, "the store found no fault in the handoffs");
-        }
-        self.runtime.block_on(self.store.close()).expect("the store closes");
-    }
-}
-
-fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < DEADLINE, "{what} did not come about");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-}
-
-fn metres(x: i32, y: i32) -> Position {
-    Position::from_metres(x, y)
-}
+use crate::client::{DEADLINE, TestClient};
+use crate::world::{EAST, STILL, World, await_that, metres};
 
 #[test]
 fn a_player_walks_and_comes_back_to_where_it_stood() {
@@ -137,25 +66,6 @@ fn a_gift_is_confirmed_once_and_survives_a_restart() {
         let has = |message: &ZoneMessage| matches!(message, ZoneMessage::SelfState(state) if state.gold == gold);
         client.play_until(STILL, "the right purse", |client| client.messages.iter().any(has));
     }
-    world.close();
-}
-
-#[test]
-fn garbage_is_counted_and_a_client_that_sends_much_of_it_is_closed() {
-    let data = tempfile::tempdir().expect("a folder");
-    let world = World::open(data.path(), 1);
-    let zone = world.zones[0].endpoint().clone();
-    let mut client = TestClient::dial(&zone, ShardId(1), PlayerId(1), metres(100, 100));
-    client.play_until(STILL, "a snapshot", |client| client.snapshots > 0);
-    for at in 0..64_u8 {
-        client.send_input_bytes(&[0xff ^ at; 40]);
-    }
-    client.play_until(STILL, "the end", |client| client.closed.is_some());
-    assert_eq!(client.closed, Some(CloseReason::Application(ClosingCode::BadMessage.code())));
-    let text = world.zones[0].metrics().text();
-    assert!(text.contains("darkages_messages_refused_total{reason=\"input_"), "{text}");
-    let mut other = TestClient::dial(&zone, ShardId(1), PlayerId(2), metres(100, 100));
-    other.play_until(STILL, "the zone playing on", |client| client.snapshots > 3);
     world.close();
 }
 

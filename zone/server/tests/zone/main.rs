@@ -1,5 +1,7 @@
 //! Zones from outside: as a library and as a process, over real UDP and a real store.
 
+mod bounds;
 mod client;
 mod library;
 mod process;
+mod world;
