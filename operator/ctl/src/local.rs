@@ -115,19 +115,32 @@ fn check_writable(file: &Path) -> Result<(), BadInput> {
         let file = file.display();
         return Err(BadInput::new(format!("--report {file} cannot be written: give a file in a folder that exists")));
     }
+    // What is there already is left alone until the report is written.
+    let is_new = !file.exists();
+    let opened = std::fs::OpenOptions::new().append(true).create(true).open(file);
+    opened.map_err(|error| {
+        BadInput::new(format!("--report {} cannot be written ({error}): give another file", file.display()))
+    })?;
+    if is_new {
+        // An empty file would be taken for a report; that it cannot be removed does no harm.
+        let _ = std::fs::remove_file(file);
+    }
     Ok(())
 }
 
 fn tell(options: &Options, report: &Report, kept: Option<&Path>) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(report).context("encoding the report")? + "\n";
-    if let Some(file) = &options.report {
-        std::fs::write(file, &json).with_context(|| format!("writing the report to {}", file.display()))?;
-    }
+    // It is printed whatever becomes of the file.
+    let written = options
+        .report
+        .as_ref()
+        .map(|file| std::fs::write(file, &json).with_context(|| format!("writing the report to {}", file.display())));
     let mut text = if options.json { json } else { report.table() };
     if let (Some(place), false) = (kept, options.json) {
         text.push_str(&format!("saved          {}\n", place.display()));
     }
     std::io::stdout().write_all(text.as_bytes()).context("writing the report")?;
+    written.transpose()?;
     let broken = report.violations.len();
     anyhow::ensure!(broken == 0, "{broken} of the promises did not hold, see VIOLATED or violations[]");
     Ok(())

@@ -85,6 +85,9 @@ fn what_makes_no_world_is_named_in_one_line() {
     assert!(complaint(&["--bounds", "0,0,1e9,5"]).contains("maxX lies beyond ±100 km"));
     assert!(complaint(&["--players", "many"]).contains("--players"));
     assert!(complaint(&["--palyers", "6"]).contains("--palyers"));
+    for flag in ["--players", "--split-at", "--zones", "--seconds", "--delay-ms", "--jitter-ms"] {
+        assert!(complaint(&[flag, "-1"]).contains(flag), "{flag} is named");
+    }
     assert!(complaint(&["--workload", "walk"]).contains("gather"));
     assert!(complaint(&["--report", "/nowhere/at/all/report.json", "--http", "127.0.0.1:0"]).contains("--report"));
 }

@@ -30,6 +30,8 @@ pub struct Reappeared {
     pub id: EntityId,
     /// When it was no longer shown.
     pub vanished: Tick,
+    /// Whether it had been carried over from another zone and was let go.
+    pub was_carried: bool,
     /// When it was shown again.
     pub back: Tick,
 }
@@ -38,7 +40,7 @@ pub struct Reappeared {
 #[derive(Clone, Debug)]
 pub struct View<S> {
     carried: HashMap<EntityId, Carried<S>>,
-    gone: VecDeque<(EntityId, Tick)>,
+    gone: VecDeque<Gone>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,13 @@ struct Carried<S> {
     until: Tick,
     /// Whether it goes as soon as the view of the followed zone is filled.
     fills: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Gone {
+    id: EntityId,
+    at: Tick,
+    was_carried: bool,
 }
 
 impl<S> Default for View<S> {
@@ -61,17 +70,21 @@ impl<S: Copy + Default> View<S> {
         if self.carried.remove(&id).is_some() {
             return None;
         }
-        let index = self.gone.iter().rposition(|(gone, _)| *gone == id)?;
-        let (_, vanished) = self.gone.remove(index)?;
-        (tick.since(vanished) <= REAPPEARS).then_some(Reappeared { id, vanished, back: tick })
+        let index = self.gone.iter().rposition(|gone| gone.id == id)?;
+        let Gone { at: vanished, was_carried, .. } = self.gone.remove(index)?;
+        (tick.since(vanished) <= REAPPEARS).then_some(Reappeared { id, vanished, was_carried, back: tick })
     }
 
     /// The followed zone has taken an entity out of the view.
     pub fn vanished(&mut self, id: EntityId, tick: Tick) {
+        self.note_gone(Gone { id, at: tick, was_carried: false });
+    }
+
+    fn note_gone(&mut self, gone: Gone) {
         if self.gone.len() >= MAX_GONE {
             self.gone.pop_front();
         }
-        self.gone.push_back((id, tick));
+        self.gone.push_back(gone);
     }
 
     /// The zone that showed `old` is followed no more. Everybody is carried on, until another zone is followed and for
@@ -109,10 +122,10 @@ impl<S: Copy + Default> View<S> {
                 self.carried.iter().filter(|(_, carried)| is_over(carried)).map(|(id, _)| *id).collect();
             for id in over {
                 self.carried.remove(&id);
-                self.vanished(id, tick);
+                self.note_gone(Gone { id, at: tick, was_carried: true });
             }
         }
-        while self.gone.front().is_some_and(|(_, vanished)| tick.since(*vanished) > REAPPEARS) {
+        while self.gone.front().is_some_and(|gone| tick.since(gone.at) > REAPPEARS) {
             self.gone.pop_front();
         }
     }
@@ -187,7 +200,7 @@ mod tests {
         let mut view: View<u8> = View::default();
         view.vanished(EntityId(9), Tick(100));
         view.vanished(EntityId(8), Tick(100));
-        let back = Reappeared { id: EntityId(9), vanished: Tick(100), back: Tick(130) };
+        let back = Reappeared { id: EntityId(9), vanished: Tick(100), was_carried: false, back: Tick(130) };
         assert_eq!(view.appeared(EntityId(9), Tick(130)), Some(back));
         assert_eq!(view.appeared(EntityId(9), Tick(130)), None, "it is told once");
         let mut reports = Vec::new();

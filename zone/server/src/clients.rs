@@ -12,7 +12,7 @@ use crate::replication::view::ClientView;
 /// Reliable messages that a client may send in one second, at most. Players act some times a second; the rest is abuse.
 const MAX_MESSAGES_PER_S: u32 = 60;
 
-/// Input datagrams that a client may send in one second, at most: twice what it makes, for repetitions after a gap.
+/// Input datagrams that a client may send in one second, at most: three times what it makes, for repetitions after a gap.
 const MAX_INPUTS_PER_S: u32 = 180;
 
 /// Ticks over which the two are counted.

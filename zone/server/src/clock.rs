@@ -49,9 +49,10 @@ impl TickClock {
         self.anchor_tick.plus((elapsed * u128::from(TICK_RATE_HZ) / 1_000_000_000) as u64)
     }
 
-    /// A neighbour has simulated `theirs` when this zone had simulated `ours`.
-    pub fn heard(&mut self, ours: Tick, theirs: Tick) {
-        self.behind = self.behind.max(theirs.since(ours));
+    /// A neighbour says at `now` that it has simulated `theirs`. What counts is the tick that is due here, not the one that was
+    /// simulated last: a zone that was frozen is late and not behind.
+    pub fn heard(&mut self, now: Instant, theirs: Tick) {
+        self.behind = self.behind.max(theirs.since(self.due(now)));
     }
 
     /// Moves the clock on after `tick` was simulated at `now`, by nothing, by a little, or by a jump when this zone is far
@@ -128,10 +129,21 @@ mod tests {
             now = clock.deadline(tick);
             assert!(now > last, "deadlines only go forward");
             last = now;
-            clock.heard(tick, ahead.due(now));
+            clock.heard(now, ahead.due(now));
             assert_eq!(clock.advance(tick, now), tick.plus(1));
         }
         assert!(ahead.due(now).since(tick) <= 1, "{} behind", ahead.due(now).since(tick));
+    }
+
+    #[test]
+    fn a_zone_that_was_frozen_is_late_and_not_behind() {
+        let start = Instant::now();
+        let mut clock = TickClock::new(start, Duration::from_secs(10));
+        let tick = clock.due(start);
+        let thawed = start + Duration::from_millis(600);
+        clock.heard(thawed, clock.due(thawed));
+        assert_eq!(clock.advance(tick.plus(36), thawed), tick.plus(37));
+        assert_eq!(clock.due(thawed), tick.plus(36));
     }
 
     #[test]
@@ -151,7 +163,7 @@ mod tests {
         let start = Instant::now();
         let mut clock = TickClock::new(start, Duration::from_secs(10));
         let tick = clock.due(start);
-        clock.heard(tick, tick.plus(1_000));
+        clock.heard(start, tick.plus(1_000));
         assert_eq!(clock.advance(tick, start), tick.plus(1_001));
         assert_eq!(clock.due(start), tick.plus(1_000));
     }

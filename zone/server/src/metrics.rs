@@ -95,8 +95,8 @@ pub struct Metrics {
     pub inputs_refused: Family<ReasonLabel, Counter>,
     /// Inputs that were applied.
     pub inputs: Counter,
-    /// Inputs that clients were told to be applied and that a crash has taken back.
-    pub inputs_lost: Counter,
+    /// Inputs that clients hold no more and that this zone never had.
+    pub inputs_skipped: Counter,
     /// Messages that were not understood or came out of turn, by reason.
     pub messages_refused: Family<ReasonLabel, Counter>,
     /// Sessions that were closed by this zone, by reason.
@@ -149,8 +149,11 @@ impl Metrics {
             seconds(&mut registry, "handoff_duration", "Time of a handoff that moved somebody", &HANDOFF_BUCKETS);
         let gap = "Time between the giver's last tick of a player and this zone's first";
         let handoff_gap = seconds(&mut registry, "handoff_gap", gap, &GAP_BUCKETS);
-        let inputs_lost =
-            counter(&mut registry, "inputs_lost", "Inputs that were acknowledged and lost in a crash of a zone");
+        let inputs_skipped = counter(
+            &mut registry,
+            "inputs_skipped",
+            "Inputs that clients hold no more and this zone never had: lost in a crash, or the client is broken",
+        );
         let inputs = counter(&mut registry, "inputs_applied", "Inputs of clients that were applied");
         let snapshots = counter(&mut registry, "snapshots", "Snapshots that were sent");
         let packets = counter(&mut registry, "packets_tracked", "Packets that asked for an acknowledgement");
@@ -202,7 +205,7 @@ impl Metrics {
             handoff_gap,
             inputs_refused,
             inputs,
-            inputs_lost,
+            inputs_skipped,
             messages_refused,
             sessions_closed,
             snapshots,

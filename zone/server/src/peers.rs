@@ -10,10 +10,13 @@ use std::time::{Duration, Instant};
 use bincode::{Decode, Encode};
 use darkages_sim::{ActionId, EntityView, GhostState, Heading, Kind, SpeedClass};
 use darkages_store::Fence;
+use darkages_topology::world::INTEREST_RINGS;
 use darkages_topology::{EntityId, PlayerId, Position, ShardEpoch, ShardId, Tick, Topology};
 use darkages_transport::SessionId;
 
-use crate::zone::ghosts::SIGHT_M;
+/// How far players see beyond their zone's ground, in metres, with what a young view sees more and what they may stand beyond
+/// the border: zones that are nearer than this show each other what they have.
+pub const SIGHT_M: i32 = INTEREST_RINGS[2].0 + 50;
 
 /// Zones that one zone talks to, at most.
 pub const MAX_PEERS: usize = 128;
@@ -73,8 +76,7 @@ pub enum Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct WireGhost {
     entity: u64,
-    /// The player plus one; 0 for none.
-    player: u64,
+    player: Option<u64>,
     x: i32,
     y: i32,
     heading: u8,
@@ -92,7 +94,7 @@ impl WireGhost {
         let EntityView { entity, position, heading, speed, kind, hit_points, flags, input } = *view;
         Self {
             entity: entity.0,
-            player: player.map_or(0, |player| player.0.wrapping_add(1)),
+            player: player.map(|player| player.0),
             x: position.x,
             y: position.y,
             heading: heading.0,
@@ -123,8 +125,7 @@ impl WireGhost {
             flags,
             input,
         };
-        let player = player.checked_sub(1).map(PlayerId);
-        Some(GhostState { view, player, from_shard, tick })
+        Some(GhostState { view, player: player.map(PlayerId), from_shard, tick })
     }
 }
 
@@ -325,7 +326,7 @@ mod tests {
             speed: SpeedClass::Sprinting,
             ..EntityView::default()
         };
-        for player in [None, Some(PlayerId(0)), Some(PlayerId(7))] {
+        for player in [None, Some(PlayerId(0)), Some(PlayerId(u64::MAX))] {
             let state = WireGhost::new(&view, player).state(ShardId(1), Tick(5)).expect("written by us");
             assert_eq!((state.view, state.player), (view, player));
         }

@@ -182,6 +182,8 @@ pub struct Totals {
     pub ticks: u64,
     /// Ticks that began later than half a period after their deadline, skipped ones included.
     pub late_ticks: u64,
+    /// Of these, ticks that were skipped.
+    pub skipped_ticks: u64,
     /// Times of ticks, in microseconds.
     pub tick_us: Histogram<u64>,
     /// Times from start to end of the handoffs that moved somebody, in milliseconds.
@@ -204,6 +206,7 @@ impl Default for Totals {
         Self {
             ticks: 0,
             late_ticks: 0,
+            skipped_ticks: 0,
             tick_us: histogram(),
             handoff_ms: histogram(),
             handoffs: 0,

@@ -44,12 +44,16 @@ pub async fn owners(store: &dyn Store, report: &mut Report) -> Result<usize, Sto
             }
         }
     }
-    let untold = wrong.len().saturating_sub(MAX_TOLD);
-    for (invariant, evidence) in wrong.into_iter().take(MAX_TOLD) {
-        report.violated(invariant, evidence);
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (invariant, evidence) in wrong {
+        let count = counts.entry(invariant).or_default();
+        *count += 1;
+        if *count <= MAX_TOLD {
+            report.violated(invariant, evidence);
+        }
     }
-    if untold > 0 {
-        report.violated("more", format!("{untold} more such records"));
+    for (invariant, count) in counts.into_iter().filter(|(_, count)| *count > MAX_TOLD) {
+        report.violated(invariant, format!("{} more records like these", count - MAX_TOLD));
     }
     Ok(players)
 }
@@ -57,7 +61,8 @@ pub async fn owners(store: &dyn Store, report: &mut Report) -> Result<usize, Sto
 /// Checks that bots own as much gold as they came with (I3), where the store has nobody else, who might have had dealings with
 /// them. Bots kill nobody, so none comes from loot.
 pub fn gold(players: usize, report: &mut Report) {
-    if players == report.players as usize && report.gold_stored != report.gold_before {
+    report.gold_compared = players == report.players as usize;
+    if report.gold_compared && report.gold_stored != report.gold_before {
         let Report { gold_before, gold_stored, .. } = *report;
         report.violated("I3", format!("the bots came with {gold_before} gold, and the store has {gold_stored}"));
     }
@@ -79,5 +84,80 @@ pub fn totals(totals: &[Totals], report: &mut Report) {
 pub fn map(map: &Topology, report: &mut Report) {
     if let Err(error) = map.validate() {
         report.violated("I8", format!("{}: {error}", map.revision()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use darkages_sim::default_game::Rules;
+    use darkages_sim::{World, WorldConfig};
+    use darkages_store::{Acquired, Embedded, Expect, OwnerRecord, PlayerData, Swap, Swapped};
+    use darkages_topology::{Position, Rect, ShardEpoch, ShardId, ZoneId};
+
+    use super::*;
+
+    const SHARD: ShardId = ShardId(1);
+
+    /// A store with the states that `make` makes of players 1 and 2 as the game lets them begin.
+    fn audited(make: impl Fn([PlayerState<darkages_sim::default_game::Character>; 2]) -> [Vec<u8>; 2]) -> Report {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Embedded::open(&folder.path().join("world.redb"), "test").expect("a store");
+        let bounds = Rect::from_metres(0.0, 0.0, 100.0, 100.0).expect("bounds");
+        let (rules, epoch) = (Rules::default(), ShardEpoch(1));
+        let config = WorldConfig { bounds, ground: bounds, shard: SHARD, epoch, seed: 1, rules };
+        let mut world = World::<DefaultGame>::new(config).expect("a world");
+        let begin = |player| world.new_player(PlayerId(player), Position::from_metres(5, 5)).expect("an id is left");
+        let states = make([1, 2].map(begin));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let mut report = Report { players: 2, gold_before: 200, ..Report::default() };
+        runtime.block_on(async {
+            let acquired = store.acquire(SHARD, &ZoneId("zone".into()), Duration::from_secs(1)).await;
+            let Ok(Acquired::Granted(lease)) = acquired else { panic!("{acquired:?}") };
+            let swaps = (1..).zip(states).map(|(player, state)| {
+                let next = OwnerRecord::created(SHARD, PlayerData { state, ..PlayerData::default() });
+                Swap { player: PlayerId(player), expect: Expect::Absent, next }
+            });
+            let swapped = store.swap(lease.fence, swaps.collect()).await.expect("swaps");
+            assert_eq!(swapped, [Swapped::Done, Swapped::Done]);
+            let players = owners(&store, &mut report).await.expect("an audit");
+            gold(players, &mut report);
+            store.close().await.expect("it closes");
+        });
+        report
+    }
+
+    fn encode(state: &PlayerState<darkages_sim::default_game::Character>) -> Vec<u8> {
+        darkages_sim::codec::encode(state).expect("a state has bytes")
+    }
+
+    fn broken(report: &Report) -> Vec<&str> {
+        report.violations.iter().map(|violation| violation.invariant.as_str()).collect()
+    }
+
+    #[test]
+    fn a_world_in_order_breaks_nothing() {
+        let report = audited(|states| states.map(|state| encode(&state)));
+        assert_eq!((broken(&report), report.gold_stored, report.gold_compared), (vec![], 200, true));
+    }
+
+    #[test]
+    fn an_item_that_two_have_is_found() {
+        let report = audited(|[one, mut other]| {
+            other.character.items[0] = one.character.items[0];
+            [encode(&one), encode(&other)]
+        });
+        assert_eq!(broken(&report), ["I3"]);
+        assert!(report.violations[0].evidence.contains("with p1 and with p2"), "{report:?}");
+    }
+
+    #[test]
+    fn gold_that_came_from_nowhere_and_states_that_cannot_be_read_are_found() {
+        let report = audited(|[mut one, _]| {
+            one.character.gold += 1;
+            [encode(&one), vec![0xff; 9]]
+        });
+        assert_eq!(broken(&report), ["I10", "I3"]);
     }
 }

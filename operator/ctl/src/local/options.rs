@@ -41,7 +41,7 @@ const DEFAULT_DATA: &str = "data";
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Bots to walk in; without them the world stays open for clients until Ctrl-C
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     players: u32,
 
     /// What the bots do: gather, crowd, spread, border, hotspots, trade or churn
@@ -49,7 +49,7 @@ pub struct Args {
     workload: String,
 
     /// Seconds until the world closes: 60 with bots, without them until Ctrl-C
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     seconds: Option<u64>,
 
     /// Seed of everything that the bots decide
@@ -57,11 +57,11 @@ pub struct Args {
     seed: u64,
 
     /// Players above which a zone is cut in two
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", default_value_t = 500, allow_negative_numbers = true)]
     split_at: u32,
 
     /// Zones at the start, and at least from then on
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     zones: usize,
 
     /// Ground of a new world, in metres [default: 0,0,1000,1000]
@@ -73,11 +73,11 @@ pub struct Args {
     loss: String,
 
     /// Delay of every datagram, in milliseconds, each way
-    #[arg(long, value_name = "D", default_value_t = 0)]
+    #[arg(long, value_name = "D", default_value_t = 0, allow_negative_numbers = true)]
     delay_ms: u64,
 
     /// Further delay, random between 0 and this, in milliseconds
-    #[arg(long, value_name = "J", default_value_t = 0)]
+    #[arg(long, value_name = "J", default_value_t = 0, allow_negative_numbers = true)]
     jitter_ms: u64,
 
     /// Where the world is kept [default: data; a directory that is removed again when there are bots]

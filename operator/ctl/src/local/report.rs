@@ -124,6 +124,8 @@ pub struct Report {
     pub gold_after: u64,
     /// Gold of all players in the store, once all have left.
     pub gold_stored: u64,
+    /// Whether that was compared with what the bots came with: only where the store has nobody else.
+    pub gold_compared: bool,
     /// Items that two players held.
     pub items_duplicated: u64,
     /// What did not hold; nothing else makes a run fail.

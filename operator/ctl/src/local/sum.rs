@@ -27,7 +27,7 @@ pub fn zones(report: &mut Report, totals: &[Totals]) {
         // Histograms of the same bounds always add up.
         ticks.add(&zone.tick_us).expect("all zones use the same bounds");
         handoffs.add(&zone.handoff_ms).expect("all zones use the same bounds");
-        count += zone.ticks;
+        count += zone.ticks + zone.skipped_ticks;
         late += zone.late_ticks;
         report.handoffs += zone.handoffs;
         for (&outcome, count) in &zone.handoffs_aborted {

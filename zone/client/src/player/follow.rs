@@ -225,9 +225,10 @@ fn flicker<S>(
     place: Option<Position>,
     circumstance: &str,
 ) -> String {
-    let Reappeared { id, vanished, back } = back;
+    let Reappeared { id, vanished, was_carried, back } = back;
+    let how = if was_carried { "was let go" } else { "vanished" };
     let metres = session.table.get(id).zip(place).map_or(f64::NAN, |(state, place)| {
         (state.position.distance_squared(place) as f64).sqrt() / f64::from(UNITS_PER_METRE)
     });
-    format!("{player}: {id} vanished at {vanished} and was back at {back}{circumstance}, {metres:.0} m away")
+    format!("{player}: {id} {how} at {vanished} and was back at {back}{circumstance}, {metres:.0} m away")
 }

@@ -10,7 +10,8 @@ use super::config::Config;
 use super::event::Moment;
 use super::lease::Standing;
 use super::limits::{
-    CALL_BACKOFF, CALL_TIMEOUT, MAX_INCOMING, MAX_REMEMBERED, MAX_STARTS_PER_TICK, MAX_UNDER_WAY, MESSAGE_LIFETIME,
+    CALL_BACKOFF, CALL_TIMEOUT, MAX_INCOMING, MAX_REMEMBERED, MAX_RETRIES_UNDER_WAY, MAX_STARTS_PER_TICK,
+    MAX_UNDER_WAY, MESSAGE_LIFETIME,
 };
 use super::message::PeerMessage;
 use super::players::Players;
@@ -151,6 +152,8 @@ pub(super) struct Core {
     newest: BTreeMap<ShardId, ShardEpoch>,
     /// The last owner epoch under which this zone acted for players who are gone, and when that ended.
     acted: BTreeMap<PlayerId, (OwnerEpoch, Tick)>,
+    /// When the old ones were forgotten last.
+    forgot: Tick,
     /// Players that this zone acts for or lets in, handoffs before their release, players remembered: counted each tick, kept
     /// up in between.
     pub present: usize,
@@ -175,6 +178,7 @@ impl Core {
             up: BTreeMap::new(),
             newest: BTreeMap::new(),
             acted: BTreeMap::new(),
+            forgot: Tick(0),
             present: 0,
             incoming: 0,
             under_way: 0,
@@ -197,6 +201,11 @@ impl Core {
         self.started_now < MAX_STARTS_PER_TICK
             && self.under_way < MAX_UNDER_WAY
             && self.remembered + self.under_way < MAX_REMEMBERED
+    }
+
+    /// The same for a player for whom a handoff has failed before.
+    pub fn may_start_again(&self) -> bool {
+        self.may_start() && self.under_way < MAX_RETRIES_UNDER_WAY
     }
 
     /// Whether there is room for one more player.
@@ -254,7 +263,8 @@ impl Core {
 
     /// Forgets owner epochs that no message can name any more.
     pub fn forget_old(&mut self, now: Tick) {
-        if now.0.is_multiple_of(MESSAGE_LIFETIME / 4) {
+        if now.since(self.forgot) >= MESSAGE_LIFETIME / 4 {
+            self.forgot = now;
             self.acted.retain(|_, &mut (_, when)| now.since(when) <= 2 * MESSAGE_LIFETIME);
         }
     }

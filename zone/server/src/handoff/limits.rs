@@ -6,6 +6,10 @@ use std::time::Duration;
 /// some 20 ticks each; more at a time would only queue handshakes at the taker.
 pub const MAX_UNDER_WAY: usize = 128;
 
+/// Of these, handoffs of players for whom one has failed before, at most: clients that never attach must not hold the places of
+/// those who would.
+pub const MAX_RETRIES_UNDER_WAY: usize = 32;
+
 /// Handoffs that a zone starts in one tick, at most, so that capturing states does not cost a tick its deadline.
 pub const MAX_STARTS_PER_TICK: usize = 16;
 

@@ -20,6 +20,8 @@ pub(super) struct Npcs {
     held: BTreeMap<HandoffId, (EntityId, Held)>,
     /// Handoffs that were taken, so that each is taken once. Forgotten when no message about them can come any more.
     taken: BTreeMap<HandoffId, Tick>,
+    /// When the old ones were forgotten last.
+    forgot: Tick,
 }
 
 /// An NPC on its way out.
@@ -78,7 +80,8 @@ impl Npcs {
                 self.take(entity, &held, io);
             }
         }
-        if now.0.is_multiple_of(MESSAGE_LIFETIME / 4) {
+        if now.since(self.forgot) >= MESSAGE_LIFETIME / 4 {
+            self.forgot = now;
             self.taken.retain(|_, when| now.since(*when) <= 2 * MESSAGE_LIFETIME);
         }
     }

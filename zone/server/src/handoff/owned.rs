@@ -182,7 +182,8 @@ impl Owned {
             };
             want.reason == Reason::Border && came.from == want.to && now.since(came.at) < stay
         });
-        let may = !stays && now >= self.retry_at && self.slot.is_settled() && core.may_start();
+        let may_start = if self.failures == 0 { core.may_start() } else { core.may_start_again() };
+        let may = !stays && now >= self.retry_at && self.slot.is_settled() && may_start;
         core.peer(want.to).filter(|_| may).map(|to| (want, to))
     }
 

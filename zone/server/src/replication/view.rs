@@ -17,12 +17,12 @@ pub const MAX_TRACKED: usize = 2_048;
 /// two sprinters who run apart and turn need two seconds for it.
 pub const HYSTERESIS_M: i32 = 40;
 
-/// A young view reaches this much farther, in metres: nearly to where the zone before it lets go of what it showed. The 12 m
+/// A view that fills reaches this much farther, in metres: nearly to where the zone before it lets go of what it showed. The 12 m
 /// between take two sprinters 40 ticks, so that nothing that the one has just taken away is shown by the other at once.
 const YOUNG_REACH_M: i32 = HYSTERESIS_M - 12;
 
-/// States of one entity that wait for an acknowledgement, at most. Older ones are forgotten: their acknowledgement, should it
-/// come, only makes the next delta a little longer.
+/// States of one entity that wait for an acknowledgement, at most: the oldest, whose acknowledgement comes first however slow the
+/// line is, and the newest. Those in between are forgotten, so that a baseline is at most two round trips old.
 const MAX_PENDING: usize = 4;
 
 /// Snapshots whose contents are remembered, so that an acknowledgement finds its entities: what an age can name.
@@ -77,8 +77,17 @@ struct Tracked {
     pending_count: u8,
     /// The first snapshot that took it away, while that is not acknowledged.
     removed: Option<SnapshotNumber>,
-    /// Counted in [`ClientView::unseen`].
-    is_unseen: bool,
+    /// Counted in [`ClientView::unseen`], under this.
+    unseen: Option<Since>,
+}
+
+/// When an entity came into a view of which the client has acknowledged nothing yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    /// While it was young.
+    Young,
+    /// While it still waited for some of those.
+    Later,
 }
 
 impl Tracked {
@@ -94,7 +103,7 @@ impl Tracked {
 
     fn sent(&mut self, number: SnapshotNumber, state: EntityState) {
         if usize::from(self.pending_count) == MAX_PENDING {
-            self.pending.rotate_left(1);
+            self.pending[1..].rotate_left(1);
             self.pending_count -= 1;
         }
         self.pending[usize::from(self.pending_count)] = Sent { number, state };
@@ -130,8 +139,9 @@ pub struct ClientView {
     /// The slot of each handle; whose it is says `watched`.
     slots: Vec<u16>,
     shown: usize,
-    /// Entities that stood around the client while its view was young, and of which it has acknowledged nothing yet.
-    unseen: usize,
+    /// Entities that came into the view while it was young or waited for those that had, and of which the client has
+    /// acknowledged nothing yet: by [`Since`].
+    unseen: [usize; 2],
     /// Slots that are being taken away.
     leaving: Vec<u16>,
     number: SnapshotNumber,
@@ -162,10 +172,17 @@ impl ClientView {
         self.shown == 0
     }
 
-    /// Whether something that stood around the client when its session began may not have reached it yet.
+    /// Whether something that stood around the client when it began to follow this view may not have reached it yet.
     #[must_use]
-    pub const fn is_filling(&self) -> bool {
-        self.is_young() || self.unseen > 0
+    pub fn is_filling(&self) -> bool {
+        self.is_wide() || self.unseen != [0, 0]
+    }
+
+    /// Whether the view reaches farther, because the client carries on what another zone showed and nothing of that may come
+    /// near unseen. It ends when all that came while the view was young is known, so that it does end in a moving crowd; what
+    /// came meanwhile is still waited for then, and nothing is added to it.
+    const fn is_wide(&self) -> bool {
+        self.is_young() || self.unseen[Since::Young as usize] > 0
     }
 
     const fn is_young(&self) -> bool {
@@ -196,7 +213,9 @@ impl ClientView {
                 Some(_) => {}
                 None => {
                     tracked.acknowledged(number);
-                    self.unseen -= usize::from(tracked.acked.is_some() && std::mem::take(&mut tracked.is_unseen));
+                    if let Some(since) = tracked.unseen.take_if(|_| tracked.acked.is_some()) {
+                        self.unseen[since as usize] -= 1;
+                    }
                 }
             }
         }
@@ -229,8 +248,9 @@ impl ClientView {
         self.due.clear();
         self.due_new.clear();
         let (last_ring, _) = INTEREST_RINGS[INTEREST_RINGS.len() - 1];
-        let is_young = self.is_young();
-        let reach = if is_young { last_ring + YOUNG_REACH_M } else { last_ring };
+        let since = if self.is_young() { Since::Young } else { Since::Later };
+        let since = self.is_wide().then_some(since);
+        let reach = if self.is_wide() { last_ring + YOUNG_REACH_M } else { last_ring };
         let shown = square(reach);
         let Self { watched, tracked, free, slots, shown: count, unseen, due, due_new, number, .. } = self;
         let number = *number;
@@ -252,8 +272,10 @@ impl ClientView {
                     slots[handle as usize] = slot;
                     watched[usize::from(slot)].entity = entity;
                     *count += 1;
-                    tracked[usize::from(slot)].is_unseen = is_young;
-                    *unseen += usize::from(is_young);
+                    tracked[usize::from(slot)].unseen = since;
+                    if let Some(since) = since {
+                        unseen[since as usize] += 1;
+                    }
                     slot
                 }
             };
@@ -275,7 +297,9 @@ impl ClientView {
             if watched.entity != EntityId::default() && watched.seen != self.number {
                 *watched = Watched::default();
                 self.shown -= 1;
-                self.unseen -= usize::from(std::mem::take(&mut self.tracked[slot].is_unseen));
+                if let Some(since) = self.tracked[slot].unseen.take() {
+                    self.unseen[since as usize] -= 1;
+                }
                 if self.tracked[slot].is_shown() {
                     self.leaving.push(slot as u16);
                 } else {
@@ -408,6 +432,29 @@ mod tests {
         // Who comes later has not been shown by any other zone.
         show(&mut view, 220);
         assert!(!view.is_filling());
+    }
+
+    #[test]
+    fn a_slow_line_gets_deltas_and_a_filled_view_too() {
+        for lag in [0, 3, 5, 20, 31] {
+            let (mut view, mut scenes) = (ClientView::default(), SceneBuilder::default());
+            let mut bits = Vec::new();
+            for round in 0..300_u32 {
+                let mut views = crowd(20);
+                views.iter_mut().for_each(|view| view.position.x += round as i32 * 6);
+                let place = views[0].position;
+                let mut block = BlockWriter::reuse(Vec::new(), 1_000);
+                let number = view.fill(place, OWN, &scenes.build(&views), &mut block);
+                bits.push(block.bits());
+                if let Some(acked) = number.0.checked_sub(lag).filter(|acked| *acked > 0) {
+                    view.acknowledged(SnapshotNumber(acked));
+                }
+            }
+            assert!(!view.is_filling(), "acknowledged {lag} snapshots late");
+            // Twenty walkers take some 40 bits each as deltas, and over a hundred as whole entities.
+            let late: usize = bits[200..].iter().sum::<usize>() / 100;
+            assert!(late < 20 * 64, "{late} bits a snapshot when acknowledged {lag} snapshots late");
+        }
     }
 
     #[test]

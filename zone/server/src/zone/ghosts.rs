@@ -11,16 +11,12 @@ use darkages_transport::{Channel, SessionId};
 
 use super::{Life, Zone};
 use crate::clock::is_due;
-use crate::peers::{Frame, MAX_GHOSTS_PER_FRAME, WireGhost};
+use crate::peers::{Frame, MAX_GHOSTS_PER_FRAME, SIGHT_M, WireGhost};
 use crate::play::Play;
 
 /// How near to a neighbour's ground an entity is shown there, in metres, and every how many ticks. The farthest is as far as
 /// its players see, so that a border is no edge of sight; beyond the border band a ghost changes as seldom as what they see.
 const GHOST_RINGS: [(i32, u64); 3] = [(BORDER_M, 2), (INTEREST_RINGS[1].0 + 10, 6), (SIGHT_M, 12)];
-
-/// How far players see beyond their zone's ground, in metres, with what a young view sees more and what they may stand beyond
-/// the border: zones that are nearer than this show each other what they have.
-pub(crate) const SIGHT_M: i32 = INTEREST_RINGS[2].0 + 50;
 
 /// An entity that is shown to a neighbour stays shown until it is this far away, in metres, so that nothing flickers there.
 const GHOST_LEAVES_M: i32 = SIGHT_M + 50;
@@ -50,18 +46,22 @@ impl<G: Play> Zone<G> {
         let open: BTreeMap<Fence, SessionId> = self.peers.open().map(|(session, peer)| (peer, session)).collect();
         self.bands.shown.retain(|peer, _| open.contains_key(peer));
         let released = released(life);
-        let (mut frames, mut farewells) = (Vec::new(), Vec::new());
+        // What is said once must arrive; what is said again the next time need not.
+        let (mut once, mut frames) = (Vec::new(), Vec::new());
         for (peer, session) in open {
             let ground = topology.shard(peer.shard).map(|shard| shard.bounds);
             let shown = self.bands.shown.entry(peer).or_default();
             let gone = part(shown, world.scene());
             if !gone.is_empty() {
-                farewells.push((session, Frame::Gone { entities: gone }));
+                once.push((session, Frame::Gone { entities: gone }));
             }
             let is_due = |entity: EntityId, every| is_due(self.ticked, self.tick, entity.0, every);
-            let ghosts = near(life, ground.as_ref(), shown, is_due);
-            for chunk in ghosts.chunks(MAX_GHOSTS_PER_FRAME) {
-                frames.push((session, Frame::Ghosts { tick: self.tick.0, ghosts: chunk.to_vec() }));
+            let Near { new, known } = near(life, ground.as_ref(), shown, is_due);
+            for (ghosts, is_new) in [(new, true), (known, false)] {
+                for chunk in ghosts.chunks(MAX_GHOSTS_PER_FRAME) {
+                    let frame = Frame::Ghosts { tick: self.tick.0, ghosts: chunk.to_vec() };
+                    if is_new { once.push((session, frame)) } else { frames.push((session, frame)) }
+                }
             }
             // Whoever was released and not taken yet is nobody's for a moment. The tick is that of the last state, so that
             // what the taker shows is newer.
@@ -80,7 +80,7 @@ impl<G: Play> Zone<G> {
             let _ = self.endpoint.send(session, Channel::Unreliable, &frame.encode(), now);
         }
         // In order with the releases of handoffs, so that a client who changes its zone is not shown the gone again.
-        for (session, frame) in farewells {
+        for (session, frame) in once {
             self.send_frame(session, &frame);
         }
     }
@@ -94,15 +94,23 @@ impl<G: Play> Zone<G> {
     }
 }
 
-/// The ghosts of own entities that a neighbour with this ground is sent this tick; `shown` is what it is shown.
+/// Ghosts of own entities that a neighbour is sent in one tick.
+#[derive(Default)]
+struct Near {
+    /// It is not shown them yet: a view that it fills may need them.
+    new: Vec<WireGhost>,
+    known: Vec<WireGhost>,
+}
+
+/// The ghosts for a neighbour with this ground; `shown` is what it is shown.
 fn near<G: Play>(
     life: &Life<G>,
     ground: Option<&Rect>,
     shown: &mut BTreeSet<EntityId>,
     is_due: impl Fn(EntityId, u64) -> bool,
-) -> Vec<WireGhost> {
+) -> Near {
     let world = &life.hall.world;
-    let mut ghosts = Vec::new();
+    let mut near = Near::default();
     for (at, view) in world.own_views().iter().enumerate() {
         let was_shown = shown.contains(&view.entity);
         let Some(every) = every(distance_to(ground, view.position), was_shown) else {
@@ -116,10 +124,11 @@ fn near<G: Play>(
         }
         if !was_shown || is_due(view.entity, every) {
             let player: Option<PlayerId> = world.players().get(at).copied();
+            let ghosts = if was_shown { &mut near.known } else { &mut near.new };
             ghosts.push(WireGhost::new(view, player));
         }
     }
-    ghosts
+    near
 }
 
 /// Players who were released and whom nobody has taken yet, as they stood last.

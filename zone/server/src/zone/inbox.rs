@@ -216,7 +216,7 @@ impl<G: Play> Zone<G> {
             Frame::Handoff(bytes) => self.handoff_message(peer, &bytes),
             Frame::Ghosts { tick, ghosts } => {
                 let tick = Tick(tick);
-                self.clock.heard(self.tick, tick);
+                self.clock.heard(Instant::now(), tick);
                 let Some(life) = &mut self.life else { return };
                 if let Some(ready_at) = &mut life.ready_at {
                     *ready_at = self.tick.plus(READY_AFTER_GHOSTS).min(*ready_at);

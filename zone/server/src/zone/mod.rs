@@ -5,7 +5,7 @@
 //! tick that could not be kept is counted, not made up for.
 
 mod durable;
-pub(crate) mod ghosts;
+mod ghosts;
 mod inbox;
 mod keeper;
 mod outbox;
@@ -256,15 +256,19 @@ impl<G: Play> Zone<G> {
         let now = Instant::now();
         let late = now.saturating_duration_since(deadline);
         let period = Duration::from_nanos(darkages_topology::world::TICK_NANOS);
-        let mut missed = u64::from(late > period / 2);
+        let (mut missed, mut skipped) = (u64::from(late > period / 2), 0);
         let due = self.clock.due(now);
         if due.since(self.tick) > MAX_BEHIND_TICKS {
-            missed = due.since(self.tick);
+            skipped = due.since(self.tick);
+            missed = skipped;
             self.tick = due;
         }
         if missed > 0 {
             self.metrics.late_ticks.inc_by(missed);
-            self.totals.update(|totals| totals.late_ticks += missed);
+            self.totals.update(|totals| {
+                totals.late_ticks += missed;
+                totals.skipped_ticks += skipped;
+            });
         }
     }
 

@@ -76,12 +76,12 @@ impl<G: Play> Zone<G> {
     fn feed_inputs(&mut self) {
         let Some(life) = &mut self.life else { return };
         let world = &mut life.hall.world;
-        let (mut applied, mut twice, mut lost) = (0, 0, 0);
+        let (mut applied, mut twice, mut skipped) = (0, 0, 0);
         for client in self.clients.iter_mut().filter(|client| client.acting.is_some()) {
             let Some(last) = world.last_input(client.player) else { continue };
             if let Some(oldest) = client.oldest.filter(|_| client.inputs.last_applied() == last) {
                 client.inputs.skip_to(oldest);
-                lost += world.skip_inputs(client.player, client.inputs.last_applied());
+                skipped += world.skip_inputs(client.player, client.inputs.last_applied());
             }
             let last = world.last_input(client.player).unwrap_or(last);
             while client.inputs.last_applied().0.wrapping_sub(last.0) < MAX_INPUTS_AHEAD {
@@ -102,7 +102,7 @@ impl<G: Play> Zone<G> {
             }
         }
         self.metrics.inputs.inc_by(applied);
-        self.metrics.inputs_lost.inc_by(u64::from(lost));
+        self.metrics.inputs_skipped.inc_by(u64::from(skipped));
         self.totals.update(|totals| {
             totals.inputs_applied += applied;
             totals.inputs_duplicated += twice;

@@ -72,7 +72,7 @@ fn too_many_input_datagrams_are_ignored_and_counted() {
 #[test]
 fn a_player_without_a_client_stays_for_a_while() {
     let data = tempfile::tempdir().expect("a folder");
-    let linger = Duration::from_millis(600);
+    let linger = Duration::from_secs(3);
     let world = World::open_with(data.path(), 1, |config| config.linger = linger);
     let zone = world.zones[0].endpoint().clone();
     let mut client = TestClient::dial(&zone, ShardId(1), PlayerId(1), metres(100, 100));
