@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use darkages_topology::ZoneId;
+use darkages_topology::{Revision, ZoneId};
 
 use crate::document::TopologyDocument;
-use crate::error::StoreError;
+use crate::error::{OpenError, StoreError};
 use crate::journal::{Checkpoint, Event, Transaction};
 use crate::limits::{
     MAX_BATCH, MAX_EVENT_BYTES, MAX_EXPIRY, MAX_LEASE, MAX_NAME_BYTES, MAX_SESSION_BYTES, MAX_STATE_BYTES,
@@ -37,6 +37,24 @@ pub fn lease(zone: Option<&ZoneId>, ttl: Duration) -> Result<(), StoreError> {
 /// A shard map.
 pub fn topology(document: &TopologyDocument) -> Result<(), StoreError> {
     at_most("bytes of the shard map", document.bytes.len(), MAX_TOPOLOGY_BYTES)
+}
+
+/// The revision of the next shard map.
+pub fn revision(expected: Option<Revision>, next: Revision) -> Result<(), StoreError> {
+    if expected.is_none_or(|expected| expected < next) {
+        return Ok(());
+    }
+    Err(StoreError::Invalid { field: "the revision", problem: "must be above the expected one".to_owned() })
+}
+
+/// The name of a world.
+pub fn world(name: &str) -> Result<(), OpenError> {
+    let problem = match name {
+        "" => "must have a name: give one of 1 to 253 bytes",
+        long if long.len() > MAX_NAME_BYTES => "has too long a name: give one of 1 to 253 bytes",
+        _ => return Ok(()),
+    };
+    Err(OpenError::World { problem })
 }
 
 /// The length of a batch.

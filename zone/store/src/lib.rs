@@ -14,6 +14,7 @@ pub mod embedded;
 pub mod error;
 pub mod faulty;
 pub mod journal;
+mod judge;
 pub mod lease;
 pub mod limits;
 pub mod owner;

@@ -6,11 +6,12 @@ use darkages_topology::{PlayerId, ShardId};
 use redb::{ReadableTable, Table};
 
 use super::leases::Leases;
-use super::owners::{check_live, fits, read, write};
+use super::owners::{check_live, read, write};
 use super::tables::{Tables, Trouble};
 use crate::codec::{self, Answered};
 use crate::error::StoreError;
 use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, RequestId, Saved, Transaction};
+use crate::judge::fits;
 use crate::lease::Fence;
 use crate::limits::REQUESTS_KEPT_PER_PLAYER;
 

@@ -146,10 +146,7 @@ impl Store for Embedded {
         next: TopologyDocument,
     ) -> Result<TopologySwapped, StoreError> {
         check::topology(&next)?;
-        if expected.is_some_and(|expected| expected >= next.revision) {
-            let problem = "must be above the expected one".to_owned();
-            return Err(StoreError::Invalid { field: "the revision", problem });
-        }
+        check::revision(expected, next.revision)?;
         let write = self.writer.write("swapping the shard map", true, move |tables| {
             let current = reads::decode_topology(&tables.topology)?;
             if current.as_ref().map(|current| current.revision) != expected {

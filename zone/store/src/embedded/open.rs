@@ -11,9 +11,9 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageError, Tab
 
 use super::tables::{FORMAT, META, Tables};
 use super::trial::Trial;
+use crate::check;
 use crate::codec;
 use crate::error::OpenError;
-use crate::limits::MAX_NAME_BYTES;
 
 /// First bytes of every file that redb wrote.
 const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -39,7 +39,7 @@ impl Place {
 
 /// Opens the store of `world`, and makes one where there is nothing yet.
 pub(super) fn open(place: &Place, world: &str) -> Result<Database, OpenError> {
-    check_name(world)?;
+    check::world(world)?;
     match place {
         Place::Memory => create(builder().create_with_backend(InMemoryBackend::new()), world, place),
         Place::File(path) => {
@@ -66,15 +66,6 @@ fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder
-}
-
-fn check_name(world: &str) -> Result<(), OpenError> {
-    let problem = match world {
-        "" => "must have a name: give one of 1 to 253 bytes",
-        long if long.len() > MAX_NAME_BYTES => "has too long a name: give one of 1 to 253 bytes",
-        _ => return Ok(()),
-    };
-    Err(OpenError::World { problem })
 }
 
 /// Makes the file whole under another name first, so that a crash in between leaves no half store in its place.

@@ -10,9 +10,9 @@ use super::tables::{Tables, Trouble};
 use crate::codec;
 use crate::error::StoreError;
 use crate::journal::{Checkpoint, Saved};
+use crate::judge::{self, fits};
 use crate::lease::Fence;
-use crate::owner::{OwnerRecord, Phase, Swap, Swapped};
-use crate::transition;
+use crate::owner::{OwnerRecord, Swap, Swapped};
 
 /// Records of a batch as they are now, by player. They are read before anything is written: a damaged one must not leave
 /// half of the batch behind.
@@ -78,32 +78,12 @@ pub(super) fn swap(
 }
 
 fn judge(found: Option<&OwnerRecord>, swap: &Swap, fence: Fence, live: bool, leases: &Leases) -> Swapped {
-    // A release needs no lease, see `Transition::needs_lease`; one that comes twice hears what is there.
-    if !live && swap.next.phase() != Phase::Released {
-        return Swapped::Fenced;
-    }
-    let has_all = found.is_none_or(|record| record.data.version == swap.next.data.version);
-    if !swap.expect.matches(found) || !has_all {
-        return Swapped::Conflict(found.cloned());
-    }
-    match transition::judge(found, &swap.next, fence) {
-        Err(reason) => Swapped::Illegal(reason),
+    match judge::swap(found, swap, fence, live) {
+        Err(answer) => answer,
         Ok(step) => match step.must_be_over(found).find_map(|lease| leases.blocks(lease)) {
             Some((shard, left)) => Swapped::Held { shard, left },
             None => Swapped::Done,
         },
-    }
-}
-
-/// Why a checkpoint does not fit its record; [`Saved::Done`] when it does.
-pub(super) fn fits(record: Option<&OwnerRecord>, checkpoint: &Checkpoint, fence: Fence) -> Saved {
-    let Some(record) = record else { return Saved::Absent };
-    if record.owner_epoch != checkpoint.owner_epoch || !record.is_written_by(fence) {
-        Saved::NotOwner
-    } else if record.data.version != checkpoint.data.version {
-        Saved::OtherVersion
-    } else {
-        Saved::Done
     }
 }
 
