@@ -50,6 +50,7 @@ check-%:
 	$(CARGO) check --locked -p $*
 
 unit: ## Run unit, property, golden and in-process tests
+	.ci/need redis-server=redis-server
 	$(CARGO) test --locked --workspace
 
 seeds: release ## Run simulated worlds with faults at every step of a handoff

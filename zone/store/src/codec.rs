@@ -129,8 +129,7 @@ impl<'a> In<'a> {
 #[must_use]
 pub fn encode_owner(record: &OwnerRecord) -> Vec<u8> {
     let OwnerRecord { owner, owner_epoch, open, data } = record;
-    let PlayerData { state, version, last_input, position } = data;
-    let mut out = Out::new(80 + state.len()).put(owner.0.to_le_bytes()).put(owner_epoch.0.to_le_bytes());
+    let mut out = Out::new(80 + data.state.len()).put(owner.0.to_le_bytes()).put(owner_epoch.0.to_le_bytes());
     out = match open {
         None => out.put([0]),
         Some(OpenHandoff { id, by, cut_tick, released }) => out
@@ -142,11 +141,34 @@ pub fn encode_owner(record: &OwnerRecord) -> Vec<u8> {
             .put(by.epoch.0.to_le_bytes())
             .put(cut_tick.0.to_le_bytes()),
     };
-    out.put(version.0.to_le_bytes())
-        .put(last_input.0.to_le_bytes())
-        .put(position.x.to_le_bytes())
-        .put(position.y.to_le_bytes())
-        .rest(state)
+    out.rest(&encode_data(data))
+}
+
+/// Bytes of a record's data that follow its version: last input and position.
+const AFTER_VERSION: usize = 12;
+
+/// How the bytes of an owner record start while nothing but checkpoints changes it: everything up to and with the version of
+/// its data. Two records of a player that start alike are judged alike.
+#[must_use]
+pub fn owner_start(record: &OwnerRecord) -> Vec<u8> {
+    let OwnerRecord { owner, owner_epoch, open, data } = record;
+    let data = PlayerData { state: Vec::new(), ..*data };
+    let mut bytes = encode_owner(&OwnerRecord { owner: *owner, owner_epoch: *owner_epoch, open: *open, data });
+    bytes.truncate(bytes.len() - AFTER_VERSION);
+    bytes
+}
+
+/// The end of an owner record's bytes: its data, from the version on.
+#[must_use]
+pub fn encode_data(data: &PlayerData) -> Vec<u8> {
+    let PlayerData { state, version, last_input, position } = data;
+    let mut bytes = Vec::with_capacity(20 + state.len());
+    bytes.extend_from_slice(&version.0.to_le_bytes());
+    bytes.extend_from_slice(&last_input.0.to_le_bytes());
+    bytes.extend_from_slice(&position.x.to_le_bytes());
+    bytes.extend_from_slice(&position.y.to_le_bytes());
+    bytes.extend_from_slice(state);
+    bytes
 }
 
 /// The owner record in these bytes.

@@ -6,6 +6,7 @@
 use std::error::Error;
 
 use crate::lease::Fence;
+use crate::url::UrlError;
 
 /// Why an operation was not carried out, or may not have been.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +131,36 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Its server cannot be reached, or does not serve us.
+    #[error("{place}: cannot be opened: {source}")]
+    Unreachable {
+        /// Where.
+        place: String,
+        /// What stood in the way, and what to do.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Its server is set up in a way that would lose what it acknowledges.
+    #[error("{place}: is not set up to keep a world ({found}): {fix}")]
+    Unsuitable {
+        /// Where.
+        place: String,
+        /// The setting.
+        found: String,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// Somebody else's data is there.
+    #[error("{place}: holds the key \"{key}\", which no DarkAges store wrote: choose another database or server")]
+    ForeignKeys {
+        /// Where.
+        place: String,
+        /// One of the keys that are there.
+        key: String,
+    },
+    /// The line that says where it is cannot be understood.
+    #[error(transparent)]
+    Url(#[from] UrlError),
     /// The name of the world cannot be stored.
     #[error("world {problem}")]
     World {
@@ -149,7 +180,10 @@ impl OpenError {
             Self::InUse { .. } => "in_use",
             Self::OtherWorld { .. } => "other_world",
             Self::Corrupt { .. } => "corrupt",
-            Self::World { .. } => "invalid",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Unsuitable { .. } => "unsuitable",
+            Self::ForeignKeys { .. } => "foreign",
+            Self::World { .. } | Self::Url(_) => "invalid",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The store port: who owns what, and what survives a crash.
 //!
-//! [`Store`] is what zones, the directory and the planner ask for. [`embedded`] keeps a world in one file of one process.
+//! [`Store`] is what zones, the directory and the planner ask for, [`open`] makes one from a URL. [`embedded`] keeps a world in
+//! one file of one process, [`redis`] in Redis, shared by all processes of a world.
 //! [`conformance`] is the suite that every driver passes, [`faulty`] puts slowness, absence and lost answers before one.
 //! [`transition`] holds the rules by which owner records may change; it is pure.
 #![forbid(unsafe_code)]
@@ -17,10 +18,13 @@ pub mod journal;
 mod judge;
 pub mod lease;
 pub mod limits;
+mod open;
 pub mod owner;
 pub mod port;
+pub mod redis;
 pub mod session;
 pub mod transition;
+pub mod url;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use document::{TopologyDocument, TopologySwapped};
@@ -28,6 +32,9 @@ pub use embedded::Embedded;
 pub use error::{OpenError, StoreError};
 pub use journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, RequestId, Saved, Transaction};
 pub use lease::{Acquired, Fence, Lease, LeaseView, Renewed};
+pub use open::open;
 pub use owner::{Expect, OpenHandoff, OwnerRecord, Phase, PlayerData, StateVersion, Swap, Swapped};
 pub use port::Store;
+pub use redis::RedisStore;
 pub use session::{NonceUse, Session};
+pub use url::StoreUrl;

@@ -1,0 +1,27 @@
+//! Opening the store that a URL names.
+
+use std::sync::Arc;
+
+use crate::embedded::Embedded;
+use crate::error::OpenError;
+use crate::port::Store;
+use crate::redis::RedisStore;
+use crate::url::StoreUrl;
+
+/// Opens the store of `world` at `url`, see [`url`](crate::url) for its forms, and makes the world where there is nothing yet.
+/// Must be called within a tokio runtime.
+///
+/// # Errors
+/// When the URL is none, or what is there cannot be opened as this world's store. It is left as it is then.
+pub async fn open(url: &str, world: &str) -> Result<Arc<dyn Store>, OpenError> {
+    match url.parse()? {
+        StoreUrl::Embedded(path) => {
+            let (place, world) = (path.display().to_string(), world.to_owned());
+            // The whole file is read, which must not keep a runtime's thread from its other tasks.
+            let opened = tokio::task::spawn_blocking(move || Embedded::open(&path, &world)).await;
+            let stopped = |error| OpenError::Unreadable { place, source: Box::new(error) };
+            Ok(Arc::new(opened.map_err(stopped)??))
+        }
+        StoreUrl::Redis(url) => Ok(Arc::new(RedisStore::open(url, world).await?)),
+    }
+}

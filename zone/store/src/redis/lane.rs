@@ -1,0 +1,288 @@
+//! A queue of calls and the one connection that carries them, in groups.
+//!
+//! While one group is under way the next one gathers, so that a round trip, and the wait for replicas behind it, is shared by
+//! all who wait. A store has two lanes. In the *durable* one each group ends with a barrier: a write that every replica has to
+//! see, and `WAIT`. Replicas apply what the primary did in its order, so what the group wrote **and whatever it read** is
+//! confirmed with the barrier: an answer never shows what a failover could still take back, and a primary that was replaced
+//! without knowing it confirms nothing. The *quick* one has no barrier, for what may be lost with a primary.
+
+use std::time::{Duration, Instant};
+
+use redis::{Pipeline, ServerErrorKind, Value, cmd};
+use tokio::sync::{mpsc, oneshot};
+
+use super::answer;
+use super::link::{Link, Ready};
+use super::scripts::{Request, Script};
+use super::trouble::Trouble;
+use crate::error::StoreError;
+
+/// Calls that may wait for their turn.
+pub const QUEUE_LIMIT: usize = 4_096;
+
+/// Calls in one group, and bytes after which no further call joins it.
+const MAX_GROUP: usize = 1_024;
+const MAX_GROUP_BYTES: usize = 4 * 1024 * 1024;
+
+/// From the moment at which a call is made, how long it may take. What is late is [`StoreError::Unavailable`].
+pub const CALL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long replicas may take to confirm. Shorter than the deadline, so that the caller hears what was missing.
+const CONFIRM_LIMIT: Duration = Duration::from_millis(800);
+
+/// How long the key lives that barriers touch: for ever, as far as anybody here is concerned, and counted anew each time.
+const BARRIER_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
+struct Call {
+    requests: Vec<Request>,
+    deadline: Instant,
+    reply: oneshot::Sender<Result<Vec<Value>, Trouble>>,
+}
+
+enum Message {
+    Call(Call),
+    Close(oneshot::Sender<()>),
+}
+
+/// The way into a lane. Its task ends when this is dropped.
+pub(super) struct Lane {
+    queue: mpsc::Sender<Message>,
+}
+
+impl Lane {
+    /// Starts the lane's task. `replicas` must confirm each group; with none there is no barrier.
+    pub fn start(link: Link, replicas: u32) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE_LIMIT);
+        tokio::spawn(Worker { link, replicas }.serve(waiting));
+        Self { queue }
+    }
+
+    /// Carries out some requests in order; one answer for each.
+    pub async fn call(&self, action: &'static str, requests: Vec<Request>) -> Result<Vec<Value>, StoreError> {
+        self.try_call(requests).await.map_err(|failure| failure.doing(action))
+    }
+
+    /// As [`call`](Self::call), with the trouble itself.
+    pub async fn try_call(&self, requests: Vec<Request>) -> Result<Vec<Value>, Failure> {
+        let (reply, answered) = oneshot::channel();
+        let deadline = Instant::now() + CALL_DEADLINE;
+        self.send(Message::Call(Call { requests, deadline, reply }))?;
+        match tokio::time::timeout_at(deadline.into(), answered).await {
+            Ok(Ok(answers)) => Ok(answers?),
+            Ok(Err(_)) => Err(Failure::Closed),
+            Err(_) => Err(late().into()),
+        }
+    }
+
+    /// Carries out what waits, then ends the lane. A second time does nothing.
+    pub async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        // Unlike a call this waits for room in the queue: closing must not fail because the store is busy.
+        if self.queue.send(Message::Close(reply)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<(), Failure> {
+        self.queue.try_send(message).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Failure::Full,
+            mpsc::error::TrySendError::Closed(_) => Failure::Closed,
+        })
+    }
+}
+
+fn late() -> Trouble {
+    Trouble::Silent { node: "the store".to_owned(), millis: CALL_DEADLINE.as_millis() }
+}
+
+/// Why a lane did not carry out a call.
+pub(super) enum Failure {
+    Trouble(Trouble),
+    Full,
+    Closed,
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl Failure {
+    /// As the port's error.
+    pub fn doing(self, action: &'static str) -> StoreError {
+        match self {
+            Self::Full => StoreError::Full { what: "the queue of calls", limit: QUEUE_LIMIT },
+            Self::Closed => StoreError::Closed,
+            Self::Trouble(trouble) => unavailable(action, trouble),
+        }
+    }
+}
+
+/// A trouble as the port's error.
+pub(super) fn unavailable(action: &'static str, trouble: Trouble) -> StoreError {
+    match trouble {
+        Trouble::Damaged { what } => StoreError::Corrupt { what, reason: "it is not what this version writes there" },
+        trouble => StoreError::Unavailable { action, source: Box::new(trouble) },
+    }
+}
+
+struct Worker {
+    link: Link,
+    replicas: u32,
+}
+
+impl Worker {
+    async fn serve(mut self, mut waiting: mpsc::Receiver<Message>) {
+        while let Some(first) = waiting.recv().await {
+            let mut group = Vec::new();
+            let closing = gather(first, &mut waiting, &mut group);
+            self.carry_out(group).await;
+            if let Some(closed) = closing {
+                // Nobody listens when the caller of close was dropped.
+                let _ = closed.send(());
+                return;
+            }
+        }
+    }
+
+    /// Carries out a group and answers everybody in it.
+    async fn carry_out(&mut self, mut group: Vec<Call>) {
+        // Whoever's deadline is over has been told so.
+        group.retain(|call| call.deadline > Instant::now() && !call.reply.is_closed());
+        let Some(deadline) = group.iter().map(|call| call.deadline).max() else { return };
+        let exchanged = match tokio::time::timeout_at(deadline.into(), self.exchange(&group)).await {
+            Ok(exchanged) => exchanged,
+            Err(_) => Err(late()),
+        };
+        match exchanged {
+            Err(trouble) => {
+                if trouble.asks_for_another() {
+                    self.link.drop_connection(trouble.clone());
+                }
+                for call in group {
+                    let _ = call.reply.send(Err(trouble.clone()));
+                }
+            }
+            Ok((node, answers)) => {
+                let mut answers = answers.into_iter();
+                for call in group {
+                    let own: Vec<Value> = answers.by_ref().take(call.requests.len()).collect();
+                    let own = check(own, call.requests.len(), &node);
+                    if let Err(trouble) = &own
+                        && trouble.asks_for_another()
+                    {
+                        self.link.drop_connection(trouble.clone());
+                    }
+                    let _ = call.reply.send(own);
+                }
+            }
+        }
+    }
+
+    /// Sends the group and returns who answered it, with an answer for each request.
+    async fn exchange(&mut self, group: &[Call]) -> Result<(String, Vec<Value>), Trouble> {
+        let replicas = self.replicas;
+        let base = self.link.base().to_owned();
+        let ready = self.link.ready().await?;
+        let requests: Vec<&Request> = group.iter().flat_map(|call| &call.requests).collect();
+        let mut answers = send(ready, &base, &requests, replicas).await?;
+        // Somebody flushed the scripts. What was not carried out for that reason is sent once more, in its order.
+        let missing: Vec<usize> = (0..requests.len()).filter(|place| is_missing(&answers[*place])).collect();
+        if !missing.is_empty() {
+            load_again(ready).await?;
+            let again: Vec<&Request> = missing.iter().map(|place| requests[*place]).collect();
+            for (place, answer) in missing.into_iter().zip(send(ready, &base, &again, replicas).await?) {
+                answers[place] = answer;
+            }
+        }
+        Ok((ready.node.clone(), answers))
+    }
+}
+
+/// Sends requests in one round trip, with a barrier behind them when replicas must confirm.
+async fn send(ready: &mut Ready, base: &str, requests: &[&Request], replicas: u32) -> Result<Vec<Value>, Trouble> {
+    let mut pipeline = Pipeline::with_capacity(requests.len() + 2);
+    for request in requests {
+        pipeline.add_command(request.command(&ready.names, base));
+    }
+    if replicas > 0 {
+        pipeline.cmd("PEXPIRE").arg(format!("{base}:barrier")).arg(BARRIER_LIFE.as_millis() as u64);
+        pipeline.cmd("WAIT").arg(replicas).arg(CONFIRM_LIMIT.as_millis() as u64);
+    }
+    let count = pipeline.len();
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let lost = |source| Trouble::Lost { node: ready.node.clone(), source };
+    let mut answers = ready.connection.send_packed_commands(&pipeline, 0, count).await.map_err(lost)?;
+    if answers.len() != count {
+        return Err(Trouble::Odd { what: format!("{} answers to {count} commands", answers.len()) });
+    }
+    if replicas > 0 {
+        let barrier = answers.split_off(requests.len());
+        confirmed(&barrier, replicas, &ready.node)?;
+    }
+    Ok(answers)
+}
+
+/// Whether the barrier was written, and confirmed by enough replicas.
+fn confirmed(barrier: &[Value], wanted: u32, node: &str) -> Result<(), Trouble> {
+    for answer in barrier {
+        if let Value::ServerError(error) = answer {
+            return Err(Trouble::server(error, node));
+        }
+    }
+    match barrier {
+        // The key that the barrier touches is made with the world.
+        [Value::Int(0), _] => Err(Trouble::Gone),
+        [_, count] => match answer::int(count)? {
+            confirmed if confirmed >= i64::from(wanted) => Ok(()),
+            confirmed => Err(Trouble::Replicas { confirmed, wanted }),
+        },
+        _ => Err(Trouble::Odd { what: "no answer to WAIT".to_owned() }),
+    }
+}
+
+fn is_missing(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
+}
+
+async fn load_again(ready: &mut Ready) -> Result<(), Trouble> {
+    let mut pipeline = Pipeline::new();
+    for script in Script::ALL {
+        pipeline.add_command(cmd("SCRIPT").arg("LOAD").arg(script.source()).to_owned());
+    }
+    let lost = |source| Trouble::Lost { node: ready.node.clone(), source };
+    ready.connection.send_packed_commands(&pipeline, 0, Script::ALL.len()).await.map_err(lost)?;
+    Ok(())
+}
+
+/// One answer for each request of a call, or the first error among them.
+fn check(answers: Vec<Value>, wanted: usize, node: &str) -> Result<Vec<Value>, Trouble> {
+    if answers.len() != wanted {
+        return Err(Trouble::Odd { what: "fewer answers than questions".to_owned() });
+    }
+    match answers.iter().find_map(|answer| if let Value::ServerError(error) = answer { Some(error) } else { None }) {
+        Some(error) => Err(Trouble::server(error, node)),
+        None => Ok(answers),
+    }
+}
+
+/// Adds what waits to the group, up to its limits. Returns what a close waits for, if one is next.
+fn gather(first: Message, waiting: &mut mpsc::Receiver<Message>, group: &mut Vec<Call>) -> Option<oneshot::Sender<()>> {
+    let mut bytes = 0;
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            Message::Call(call) => {
+                bytes += call.requests.iter().map(Request::bytes).sum::<usize>();
+                group.push(call);
+            }
+            Message::Close(closed) => return Some(closed),
+        }
+        let room = group.len() < MAX_GROUP && bytes < MAX_GROUP_BYTES;
+        next = if room { waiting.try_recv().ok() } else { None };
+    }
+    None
+}

@@ -1,0 +1,137 @@
+//! What is bounded stays so, and what is judged on the server is judged as everywhere.
+
+use std::sync::Arc;
+
+use darkages_store::limits::MAX_BATCH;
+use darkages_store::redis::LOG_KEPT_PER_SHARD;
+use darkages_store::{
+    Checkpoint, Event, Fence, LogSeq, OpenHandoff, OwnerRecord, PlayerData, Saved, StateVersion, Store, codec, open,
+};
+use darkages_topology::{HandoffId, OwnerEpoch, PlayerId, ShardEpoch, ShardId, Tick};
+use proptest::prelude::*;
+
+use crate::rivals;
+use crate::scene::{SHARD, WORLD, create, opened};
+use crate::server::Server;
+
+/// Redis removes entries of a log in blocks of so many.
+const BLOCK: u64 = 100;
+
+fn started() -> (Server, String) {
+    let server = Server::start(&[]);
+    let url = format!("redis://{}", server.address());
+    (server, url)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_entries_go_when_there_are_too_many() {
+    let (_server, url) = tokio::task::spawn_blocking(started).await.expect("it starts");
+    let (store, fence) = opened(&url).await;
+    let mut last = LogSeq(0);
+    while last.0 < LOG_KEPT_PER_SHARD + 5 * BLOCK {
+        last = store.append(fence, vec![Event::default(); MAX_BATCH]).await.expect("append");
+    }
+    let first = store.read_log(SHARD, LogSeq(0), 1).await.expect("read")[0].seq;
+    let kept = last.0 - first.0 + 1;
+    assert!((LOG_KEPT_PER_SHARD..=LOG_KEPT_PER_SHARD + BLOCK).contains(&kept), "{kept}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_hundreds_is_a_few_scripts_in_one_round_trip() {
+    let (server, url) = tokio::task::spawn_blocking(started).await.expect("it starts");
+    let (store, fence) = opened(&url).await;
+    let players: Vec<PlayerId> = (0..500).map(PlayerId).collect();
+    let mut batch = Vec::new();
+    for player in &players {
+        let OwnerRecord { owner_epoch, data, .. } = create(&store, fence, *player).await;
+        batch.push(Checkpoint { player: *player, owner_epoch, data });
+    }
+    server.ask::<()>(&["CONFIG", "RESETSTAT"]);
+    let saved = store.save_batch(fence, batch).await.expect("save");
+    assert_eq!(saved, vec![Saved::Done; players.len()]);
+    assert_eq!(store.owners(&players).await.expect("read").len(), players.len());
+    let stats: String = server.ask(&["INFO", "commandstats"]);
+    for commands in ["cmdstat_evalsha:calls=2,", "cmdstat_mget:calls=2,"] {
+        assert!(stats.contains(commands), "{stats}");
+    }
+}
+
+/// A record of any sort, and a checkpoint that often fits it.
+fn cases() -> impl Strategy<Value = Vec<(OwnerRecord, OwnerEpoch, StateVersion)>> {
+    let fence =
+        (1..3_u32, 1..3_u64).prop_map(|(shard, epoch)| Fence { shard: ShardId(shard), epoch: ShardEpoch(epoch) });
+    let open = (fence, any::<bool>(), any::<u64>()).prop_map(|(by, released, number)| OpenHandoff {
+        id: HandoffId { from: by.shard, from_epoch: by.epoch, number },
+        by,
+        cut_tick: Tick(number ^ 7),
+        released,
+    });
+    let state = proptest::collection::vec(any::<u8>(), 0..20);
+    let record = (1..3_u32, 1..3_u64, proptest::option::of(open), 0..2_u64, state).prop_map(
+        |(owner, epoch, open, version, state)| OwnerRecord {
+            owner: ShardId(owner),
+            owner_epoch: OwnerEpoch(epoch),
+            open,
+            data: PlayerData { state, version: StateVersion(version), ..PlayerData::default() },
+        },
+    );
+    let case = (record, 1..3_u64, 0..2_u64)
+        .prop_map(|(record, epoch, version)| (record, OwnerEpoch(epoch), StateVersion(version)));
+    proptest::collection::vec(case, 1..60)
+}
+
+async fn judged_alike(
+    server: &Server,
+    store: &Arc<dyn Store>,
+    fence: Fence,
+    cases: Vec<(OwnerRecord, OwnerEpoch, StateVersion)>,
+) {
+    let mut connection = server.connection().expect("it serves");
+    let (mut batch, mut expected) = (Vec::new(), Vec::new());
+    for (player, (record, owner_epoch, version)) in cases.into_iter().enumerate() {
+        let player = PlayerId(player as u64);
+        let key = format!("darkages:{{{WORLD}}}:owner:{:016x}", player.0);
+        redis::cmd("SET").arg(&key).arg(codec::encode_owner(&record)).exec(&mut connection).expect("written");
+        let acts = record.owner_epoch == owner_epoch && record.is_written_by(fence);
+        let fits = record.data.version == version;
+        let data = PlayerData { state: vec![9; 5], version, ..PlayerData::default() };
+        batch.push(Checkpoint { player, owner_epoch, data: data.clone() });
+        expected.push(match (acts, fits) {
+            (true, true) => (Saved::Done, OwnerRecord { data, ..record }),
+            (true, false) => (Saved::OtherVersion, record),
+            (false, _) => (Saved::NotOwner, record),
+        });
+    }
+    let players: Vec<PlayerId> = batch.iter().map(|checkpoint| checkpoint.player).collect();
+    let saved = store.save_batch(fence, batch).await.expect("save");
+    let records = store.owners(&players).await.expect("read");
+    let found: Vec<_> = saved.into_iter().zip(records.into_iter().flatten()).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_server_judges_checkpoints_as_every_driver_does() {
+    let (server, url) = started();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    // Shard 1 under epoch 1, which the cases name about every fourth time.
+    let (store, fence) = runtime.block_on(opened(&url));
+    proptest!(ProptestConfig::with_cases(64), |(cases in cases())| {
+        runtime.block_on(judged_alike(&server, &store, fence, cases));
+    });
+}
+
+#[test]
+fn each_state_of_a_record_has_one_successor() {
+    let (server, url) = started();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    proptest!(ProptestConfig::with_cases(32), |(attempts in rivals::attempts())| {
+        server.ask::<()>(&["FLUSHALL", "SYNC"]);
+        let (done, records) = runtime.block_on(async {
+            let store = open(&url, WORLD).await.expect("the store opens");
+            rivals::rivals(store, attempts).await
+        });
+        rivals::check(done, records)?;
+    });
+}

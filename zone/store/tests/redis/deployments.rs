@@ -1,0 +1,169 @@
+//! The ways in which Redis is run: alone, with TLS, behind sentinels, as a cluster.
+
+use std::fs;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+use crate::server::{Server, free_port, wait_for};
+
+/// Servers that together hold a world.
+pub struct Deployment {
+    pub url: String,
+    /// Those that hold data.
+    pub servers: Vec<Server>,
+    /// Those that watch them.
+    _sentinels: Vec<Server>,
+    /// Whether a server that comes back finds its place by itself.
+    is_cluster: bool,
+}
+
+pub fn single() -> Deployment {
+    let server = Server::start(&[]);
+    Deployment {
+        url: format!("redis://{}", server.address()),
+        servers: vec![server],
+        _sentinels: vec![],
+        is_cluster: false,
+    }
+}
+
+/// One server that speaks TLS to the store, with a password and a certificate of an authority of its own.
+pub fn tls() -> Deployment {
+    let password = "s3cr:et@/";
+    let tls_port = free_port().to_string();
+    let arguments = [
+        "--tls-port",
+        &tls_port,
+        "--tls-cert-file",
+        "{folder}/server.pem",
+        "--tls-key-file",
+        "{folder}/server.key",
+        "--tls-ca-cert-file",
+        "{folder}/ca.pem",
+        "--tls-auth-clients",
+        "no",
+        "--requirepass",
+        password,
+    ];
+    let server = Server::start_with(&arguments, ":s3cr%3Aet%40%2F@", |folder| {
+        let ca_key = KeyPair::generate().expect("a key");
+        let mut ca = CertificateParams::new(Vec::new()).expect("no names");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        fs::write(folder.join("ca.pem"), ca.self_signed(&ca_key).expect("signed").pem()).expect("written");
+        let key = KeyPair::generate().expect("a key");
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let issuer = Issuer::new(ca, ca_key);
+        let certificate = CertificateParams::new(names).expect("names").signed_by(&key, &issuer).expect("signed");
+        fs::write(folder.join("server.pem"), certificate.pem()).expect("written");
+        fs::write(folder.join("server.key"), key.serialize_pem()).expect("written");
+    });
+    let ca = server.folder().join("ca.pem").display().to_string();
+    let url = format!("rediss://:s3cr%3Aet%40%2F@localhost:{tls_port}/3?ca={ca}");
+    Deployment { url, servers: vec![server], _sentinels: vec![], is_cluster: false }
+}
+
+/// A primary and its replica, without anybody who would promote the second.
+pub fn pair() -> Deployment {
+    let primary = Server::start(&[]);
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
+    wait_for("a replica that follows", || (replica.follows() && primary.is_followed()).then_some(()));
+    let url = format!("redis://{}?replicas=1", primary.address());
+    Deployment { url, servers: vec![primary, replica], _sentinels: vec![], is_cluster: false }
+}
+
+/// A primary, a replica and three sentinels that call a server dead after a second.
+pub fn sentinel() -> Deployment {
+    let Deployment { url: _, servers, _sentinels: _, is_cluster } = pair();
+    let configuration = format!(
+        "sentinel monitor main 127.0.0.1 {} 2\nsentinel down-after-milliseconds main 1000\n\
+         sentinel failover-timeout main 5000\n",
+        servers[0].port
+    );
+    let start = || {
+        Server::start_with(&["--sentinel"], "", |folder| {
+            fs::write(folder.join("sentinel.conf"), &configuration).expect("written");
+        })
+    };
+    let sentinels: Vec<Server> = (0..3).map(|_| start()).collect();
+    for sentinel in &sentinels {
+        wait_for("sentinels that know each other", || {
+            let info: String = sentinel.try_ask(&["INFO", "sentinel"]).ok()?;
+            info.contains("status=ok").then_some(())?;
+            info.contains("slaves=1,sentinels=3").then_some(())
+        });
+    }
+    let addresses: Vec<String> = sentinels.iter().map(Server::address).collect();
+    let url = format!("redis+sentinel://{}/main", addresses.join(","));
+    Deployment { url, servers, _sentinels: sentinels, is_cluster }
+}
+
+/// Three primaries with a replica each.
+pub fn cluster() -> Deployment {
+    let start = || {
+        let bus = free_port().to_string();
+        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", &bus];
+        (Server::start(&arguments), bus)
+    };
+    let (servers, buses): (Vec<Server>, Vec<String>) = (0..6).map(|_| start()).unzip();
+    for (primary, slots) in [["0", "5460"], ["5461", "10922"], ["10923", "16383"]].iter().enumerate() {
+        servers[primary].ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1]]);
+    }
+    for (server, bus) in servers.iter().zip(&buses).skip(1) {
+        servers[0].ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &server.port.to_string(), bus]);
+    }
+    for server in &servers {
+        wait_for("servers that know each other", || {
+            let nodes: String = server.try_ask(&["CLUSTER", "NODES"]).ok()?;
+            let known = nodes.lines().filter(|line| line.contains("connected") && !line.contains("handshake"));
+            (known.count() == servers.len()).then_some(())
+        });
+    }
+    for (primary, replica) in servers[..3].iter().zip(&servers[3..]) {
+        let id: String = primary.ask(&["CLUSTER", "MYID"]);
+        replica.ask::<()>(&["CLUSTER", "REPLICATE", &id]);
+    }
+    for server in &servers {
+        wait_for("a cluster that serves", || {
+            let info: String = server.try_ask(&["CLUSTER", "INFO"]).ok()?;
+            info.contains("cluster_state:ok").then_some(())
+        });
+    }
+    for (primary, replica) in servers[..3].iter().zip(&servers[3..]) {
+        wait_for("a replica that follows", || (replica.follows() && primary.is_followed()).then_some(()));
+    }
+    let addresses: Vec<String> = servers.iter().take(2).map(Server::address).collect();
+    let url = format!("redis+cluster://{}", addresses.join(","));
+    Deployment { url, servers, _sentinels: vec![], is_cluster: true }
+}
+
+impl Deployment {
+    /// Empties it.
+    pub fn flush(&self) {
+        for server in self.servers.iter().filter(|server| server.is_primary()) {
+            server.ask::<()>(&["FLUSHALL", "SYNC"]);
+        }
+    }
+
+    /// Which server has the keys of `world` as their primary.
+    pub fn primary_of(&self, world: &str) -> Option<usize> {
+        let marker = format!("darkages:{{{world}}}:meta");
+        // In a cluster only the one that serves the slot answers.
+        let has = |server: &Server| {
+            server.is_primary() && server.try_ask::<u32>(&["EXISTS", &marker]).is_ok_and(|count| count == 1)
+        };
+        self.servers.iter().position(has)
+    }
+
+    /// Kills the primary of `world`, waits until another server has taken its place, and starts the dead one anew, as a
+    /// replica.
+    pub fn fail_over(&mut self, world: &str) {
+        let dead = self.primary_of(world).expect("a primary");
+        self.servers[dead].kill();
+        let heir = wait_for("a new primary", || self.primary_of(world));
+        assert_ne!(heir, dead);
+        let port = self.servers[heir].port.to_string();
+        let follow = ["--replicaof", "127.0.0.1", &port];
+        self.servers[dead].restart(if self.is_cluster { &[] } else { &follow });
+        wait_for("a replica that is back", || self.servers[dead].follows().then_some(()));
+    }
+}

@@ -1,0 +1,11 @@
+//! The Redis driver against real servers.
+
+mod bounds;
+mod crashes;
+mod deployments;
+mod refusals;
+#[path = "../rivals/mod.rs"]
+mod rivals;
+mod scene;
+mod server;
+mod suite;
