@@ -147,9 +147,15 @@ impl Worker {
     }
 
     /// Carries out a group and answers everybody in it.
-    async fn carry_out(&mut self, mut group: Vec<Call>) {
-        // Whoever's deadline is over has been told so.
-        group.retain(|call| call.deadline > Instant::now() && !call.reply.is_closed());
+    async fn carry_out(&mut self, group: Vec<Call>) {
+        let now = Instant::now();
+        let (late_ones, group): (Vec<Call>, Vec<Call>) = group.into_iter().partition(|call| call.deadline <= now);
+        for call in late_ones {
+            // Its caller may be a moment behind; that nobody answers it would mean that the store is closed.
+            let _ = call.reply.send(Err(late()));
+        }
+        // Those whose callers have gone need not be carried out any more.
+        let group: Vec<Call> = group.into_iter().filter(|call| !call.reply.is_closed()).collect();
         let Some(deadline) = group.iter().map(|call| call.deadline).max() else { return };
         let exchanged = match tokio::time::timeout_at(deadline.into(), self.exchange(&group)).await {
             Ok(exchanged) => exchanged,

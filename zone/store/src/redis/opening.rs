@@ -41,8 +41,9 @@ pub(super) async fn open(url: RedisUrl, world: &str) -> Result<RedisStore, OpenE
     let failed = |failure: Failure| unreachable(&place, failure);
     let info = quick.try_call(vec![Request::Command(cmd("INFO").to_owned())]).await.map_err(failed)?;
     let info = info.into_iter().next().map(text).transpose().map_err(|trouble| failed(trouble.into()))?;
-    let told = Told::read(&info.unwrap_or_default());
-    told.check_settings(&place)?;
+    let mut told = Told::read(&info.unwrap_or_default());
+    told.flushing = flushing(&quick).await.map_err(failed)?;
+    told.check_settings(&place, replicas)?;
     if told.replicas.is_some_and(|confirmed| confirmed < replicas) {
         let confirmed = i64::from(told.replicas.unwrap_or_default());
         return Err(failed(Trouble::Replicas { confirmed, wanted: replicas }.into()));
@@ -75,11 +76,27 @@ fn unreachable(place: &str, failure: Failure) -> OpenError {
     OpenError::Unreachable { place: place.to_owned(), source: Box::new(trouble) }
 }
 
+/// When the server flushes its append-only file; `None` when it does not say.
+async fn flushing(lane: &Lane) -> Result<Option<String>, Failure> {
+    let question = cmd("CONFIG").arg("GET").arg("appendfsync").to_owned();
+    match lane.try_call(vec![Request::Command(question)]).await {
+        // Many services keep this command to themselves.
+        Err(Failure::Trouble(Trouble::Permission { .. } | Trouble::Refused { .. })) => Ok(None),
+        Err(failure) => Err(failure),
+        Ok(answers) => {
+            let mut answers = answers.into_iter();
+            let setting = list(next(&mut answers)?)?.into_iter().nth(1);
+            Ok(setting.map(text).transpose()?)
+        }
+    }
+}
+
 /// What a server tells of itself. What it does not tell is not held against it: services that run Redis for others hide some
 /// of it.
 struct Told {
     version: Option<String>,
     keeps_file: Option<bool>,
+    flushing: Option<String>,
     eviction: Option<String>,
     replicas: Option<u32>,
 }
@@ -91,13 +108,14 @@ impl Told {
         Self {
             version: text("redis_version"),
             keeps_file: told.get("aof_enabled").map(|enabled| *enabled != "0"),
+            flushing: None,
             eviction: text("maxmemory_policy"),
             replicas: told.get("connected_slaves").and_then(|count| count.parse().ok()),
         }
     }
 
     /// Refuses a server that would lose what it acknowledges.
-    fn check_settings(&self, place: &str) -> Result<(), OpenError> {
+    fn check_settings(&self, place: &str, replicas: u32) -> Result<(), OpenError> {
         let unsuitable = |found, fix| Err(OpenError::Unsuitable { place: place.to_owned(), found, fix });
         if let Some(version) = &self.version {
             let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
@@ -113,6 +131,19 @@ impl Told {
             }
             None => {
                 tracing::warn!(place, "redis does not say whether appendonly is on; without it a restart loses data")
+            }
+        }
+        match self.flushing.as_deref() {
+            Some("always") => {}
+            // Written before it is answered, so that it survives the process; a machine's end is what replicas are for.
+            Some("no") if replicas > 0 => {}
+            // While a flush is slow, `everysec` puts off not only the next flush but also the next write, for two seconds.
+            Some(policy) => {
+                let fix = "set appendfsync always, or a server that crashes loses what it answered seconds before";
+                return unsuitable(format!("appendfsync {policy}"), fix);
+            }
+            None => {
+                tracing::warn!(place, "redis does not say its appendfsync; unless it is always, a crash loses data")
             }
         }
         match self.eviction.as_deref() {

@@ -94,6 +94,13 @@ async fn trades_survive_the_death_of_a_primary_of_a_cluster() {
     trades_survive(deployment, |deployment| deployment.fail_over(WORLD)).await;
 }
 
+/// What it was asked before it froze it still does when it wakes up, as the primary that it is not any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trades_survive_a_primary_that_sleeps_through_its_succession() {
+    let deployment = tokio::task::spawn_blocking(deployments::cluster).await.expect("it starts");
+    trades_survive(deployment, |deployment| deployment.freeze_and_wake(WORLD)).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trades_survive_a_server_that_is_killed_and_started_again() {
     let deployment = tokio::task::spawn_blocking(deployments::single).await.expect("it starts");

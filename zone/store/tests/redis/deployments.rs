@@ -3,6 +3,7 @@
 use std::fs;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustix::process::Signal;
 
 use crate::server::{Server, free_port, wait_for};
 
@@ -64,19 +65,25 @@ pub fn tls() -> Deployment {
 
 /// A primary and its replica, without anybody who would promote the second.
 pub fn pair() -> Deployment {
-    let primary = Server::start(&[]);
-    let replica = Server::start(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
-    wait_for("a replica that follows", || (replica.follows() && primary.is_followed()).then_some(()));
-    let url = format!("redis://{}?replicas=1", primary.address());
-    Deployment { url, servers: vec![primary, replica], _sentinels: vec![], is_cluster: false }
+    let servers = primary_and_replica(&[], "");
+    let url = format!("redis://{}?replicas=1", servers[0].address());
+    Deployment { url, servers, _sentinels: vec![], is_cluster: false }
 }
 
-/// A primary, a replica and three sentinels that call a server dead after a second.
+fn primary_and_replica(arguments: &[&str], login: &str) -> Vec<Server> {
+    let primary = Server::start_with(arguments, login, |_| {});
+    let port = primary.port.to_string();
+    let replica = Server::start_with(&[arguments, &["--replicaof", "127.0.0.1", &port]].concat(), login, |_| {});
+    wait_for("a replica that follows", || (replica.follows() && primary.is_followed()).then_some(()));
+    vec![primary, replica]
+}
+
+/// A primary and a replica with a password, and three sentinels without one that call a server dead after a second.
 pub fn sentinel() -> Deployment {
-    let Deployment { url: _, servers, _sentinels: _, is_cluster } = pair();
+    let servers = primary_and_replica(&["--requirepass", "main", "--masterauth", "main"], ":main@");
     let configuration = format!(
-        "sentinel monitor main 127.0.0.1 {} 2\nsentinel down-after-milliseconds main 1000\n\
-         sentinel failover-timeout main 5000\n",
+        "sentinel monitor main 127.0.0.1 {} 2\nsentinel auth-pass main main\n\
+         sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n",
         servers[0].port
     );
     let start = || {
@@ -93,8 +100,8 @@ pub fn sentinel() -> Deployment {
         });
     }
     let addresses: Vec<String> = sentinels.iter().map(Server::address).collect();
-    let url = format!("redis+sentinel://{}/main", addresses.join(","));
-    Deployment { url, servers, _sentinels: sentinels, is_cluster }
+    let url = format!("redis+sentinel://:main@{}/main", addresses.join(","));
+    Deployment { url, servers, _sentinels: sentinels, is_cluster: false }
 }
 
 /// Three primaries with a replica each.
@@ -144,23 +151,31 @@ impl Deployment {
         }
     }
 
-    /// Which server has the keys of `world` as their primary.
-    pub fn primary_of(&self, world: &str) -> Option<usize> {
+    /// Which server, other than `gone`, has the keys of `world` as their primary.
+    fn primary_of(&self, world: &str, gone: Option<usize>) -> Option<usize> {
         let marker = format!("darkages:{{{world}}}:meta");
         // In a cluster only the one that serves the slot answers.
         let has = |server: &Server| {
             server.is_primary() && server.try_ask::<u32>(&["EXISTS", &marker]).is_ok_and(|count| count == 1)
         };
-        self.servers.iter().position(has)
+        (0..self.servers.len()).find(|place| Some(*place) != gone && has(&self.servers[*place]))
+    }
+
+    /// Freezes the primary of `world` until another server has taken its place, and lets it wake up as if nothing had been.
+    pub fn freeze_and_wake(&mut self, world: &str) {
+        let frozen = self.primary_of(world, None).expect("a primary");
+        self.servers[frozen].signal(Signal::STOP);
+        wait_for("a new primary", || self.primary_of(world, Some(frozen)));
+        self.servers[frozen].signal(Signal::CONT);
+        wait_for("a replica that is back", || self.servers[frozen].follows().then_some(()));
     }
 
     /// Kills the primary of `world`, waits until another server has taken its place, and starts the dead one anew, as a
     /// replica.
     pub fn fail_over(&mut self, world: &str) {
-        let dead = self.primary_of(world).expect("a primary");
+        let dead = self.primary_of(world, None).expect("a primary");
         self.servers[dead].kill();
-        let heir = wait_for("a new primary", || self.primary_of(world));
-        assert_ne!(heir, dead);
+        let heir = wait_for("a new primary", || self.primary_of(world, Some(dead)));
         let port = self.servers[heir].port.to_string();
         let follow = ["--replicaof", "127.0.0.1", &port];
         self.servers[dead].restart(if self.is_cluster { &[] } else { &follow });

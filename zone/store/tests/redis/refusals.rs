@@ -84,7 +84,11 @@ async fn what_holds_something_else_is_refused_and_left_as_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_would_lose_players_are_refused() {
     let (server, url) = started().await;
-    for (setting, bad, good) in [("appendonly", "no", "yes"), ("maxmemory-policy", "allkeys-lru", "noeviction")] {
+    for (setting, bad, good) in [
+        ("appendonly", "no", "yes"),
+        ("appendfsync", "everysec", "always"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ] {
         server.ask::<()>(&["CONFIG", "SET", setting, bad]);
         let error = refused(&url, WORLD).await;
         assert!(matches!(&error, OpenError::Unsuitable { .. }) && error.to_string().contains(setting), "{error}");

@@ -163,7 +163,7 @@ fn spawn(port: u16, folder: &Path, arguments: &[String]) -> Child {
             "--appendonly",
             "yes",
             "--appendfsync",
-            "everysec",
+            "always",
             "--save",
             "",
             "--repl-diskless-sync-delay",
