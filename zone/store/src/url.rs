@@ -218,7 +218,8 @@ fn parse_node(text: &str, default: u16) -> Result<Node, UrlError> {
 fn parse_number(field: &'static str, text: &str, most: u32) -> Result<u32, UrlError> {
     match text.parse() {
         Ok(number) if number <= most => Ok(number),
-        _ => wrong(field, format!("is \"{text}\", give a whole number of at most {most}")),
+        // What was written is not repeated: it is a part of the password when its @ was forgotten.
+        _ => wrong(field, format!("is no number that is allowed there, give a whole one of at most {most}")),
     }
 }
 
@@ -259,7 +260,7 @@ impl Options {
                 ("ca", _) if !tls => return wrong("ca", "is for TLS, write rediss in place of redis"),
                 ("ca", "") => return wrong("ca", "is empty, give the file of the authority's certificate"),
                 ("ca", file) => options.ca = Some(PathBuf::from(decode("ca", file)?)),
-                (other, _) => return wrong("option", format!("\"{other}\" is unknown, there are replicas, ca and db")),
+                _ => return wrong("option", "is unknown, there are replicas=N, ca=FILE and db=N"),
             }
         }
         Ok(options)
