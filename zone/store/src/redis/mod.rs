@@ -1,8 +1,8 @@
 //! The Redis driver: a world in Redis 7 or later, shared by any number of processes.
 //!
-//! What flows in are calls; each becomes one script or command of a group that one connection carries ([`lane`]). A script
+//! What flows in are calls; each becomes one script or command of a group that one connection carries (`lane.rs`). A script
 //! judges the writer's lease by the server's clock and carries out the write in one step, so nothing that an incarnation does
-//! after its end takes effect. All keys of a world share one slot ([`keys`]), so the same holds in a cluster, and for
+//! after its end takes effect. All keys of a world share one slot (`keys.rs`), so the same holds in a cluster, and for
 //! transactions over many players. What must be durable is confirmed by `replicas` replicas before it is answered.
 //!
 //! ADR 10 has the reasons, and what is promised when servers die.
