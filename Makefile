@@ -35,8 +35,8 @@ demo: release ## Walk 600 bots into one zone, watch it split on http://127.0.0.1
 build: ## Build everything for development
 	$(CARGO) build --locked --workspace --all-targets
 
-release: ## Build the darkages command as users get it
-	$(CARGO) build --locked --release --bin darkages
+release: ## Build the darkages command, and the zone server, as users get them
+	$(CARGO) build --locked --release --bin darkages --bin zone-server
 
 test: lint check-each unit seeds e2e-python browser deny ## Check everything
 

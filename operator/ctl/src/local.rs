@@ -7,6 +7,7 @@ mod drive;
 mod faults;
 mod feed;
 mod home;
+mod kills;
 mod options;
 mod pilot;
 mod pool;
@@ -69,7 +70,7 @@ fn live(options: &Options, world: &mut World, map: Topology, report: &mut Report
     };
     let outcome = run.finish(swarm.as_ref(), &stop, report)?;
     if let Some(swarm) = swarm {
-        sum::swarm(report, &swarm.join().context("running the bots")?);
+        sum::swarm(report, &swarm.join().context("running the bots")?, options.kill.is_some());
     }
     Ok(outcome)
 }
@@ -83,6 +84,7 @@ fn start_swarm(options: &Options, swarm: SwarmOptions, url: &str) -> anyhow::Res
         seconds: u32::try_from(length.as_secs()).context("the length of the run")?,
         seed: options.seed,
         fault: world::fault_plan(options),
+        crashes: options.kill.is_some(),
     };
     Swarm::start(config).context("starting the bots")
 }

@@ -55,7 +55,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(file) = &report {
         check_writable(file)?;
     }
-    let config = SwarmConfig { directory_url: directory, workload, players, seconds, seed, fault: None };
+    let config =
+        SwarmConfig { directory_url: directory, workload, players, seconds, seed, fault: None, crashes: false };
     let swarm = Swarm::start(config).map_err(|error| match error {
         SwarmError::OutOfRange { .. } => BadInput::new(format!("--{error}")).into(),
         other => anyhow::Error::from(other),

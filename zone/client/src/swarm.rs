@@ -48,6 +48,8 @@ pub struct SwarmConfig {
     pub seed: u64,
     /// Faults under the bots' sealing, on their way out and in.
     pub fault: Option<FaultPlan>,
+    /// Whether zones are killed on purpose. What stood in one is gone until it is back, so flicker (I6) is not judged then.
+    pub crashes: bool,
 }
 
 /// Why a swarm cannot run.

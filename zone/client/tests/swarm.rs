@@ -22,7 +22,15 @@ fn play_through(workload: Workload, players: u32, seconds: u32, fault: Option<Fa
     loop {
         let world = World::start();
         let fault = fault.clone();
-        let config = SwarmConfig { directory_url: world.url.clone(), workload, players, seconds, seed: 3, fault };
+        let config = SwarmConfig {
+            directory_url: world.url.clone(),
+            workload,
+            players,
+            seconds,
+            seed: 3,
+            fault,
+            crashes: false,
+        };
         let report = Swarm::start(config).expect("the numbers are possible").join().expect("the directory answers");
         let counts = world.stop();
         attempts += 1;

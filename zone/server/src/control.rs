@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use darkages_topology::control::zone_control_server::ZoneControl;
 use darkages_topology::control::{
-    AssignRequest, AssignResponse, DrainRequest, DrainResponse, PushTopologyRequest, PushTopologyResponse,
-    Stage as WireStage, StatsRequest, StatsResponse,
+    AssignRequest, AssignResponse, Count, Distribution, DrainRequest, DrainResponse, PushTopologyRequest,
+    PushTopologyResponse, Stage as WireStage, StatsRequest, StatsResponse, Totals as WireTotals,
 };
 use darkages_topology::map::{MAX_SHARD_ID, ZoneEndpoint};
 use darkages_topology::{ShardId, Topology};
+use hdrhistogram::Histogram;
 use tonic::{Request, Response, Status};
 
 use crate::handle::{HandleError, ZoneHandle};
-use crate::stats::{Stage, ZoneStats};
+use crate::stats::{Stage, Totals, ZoneStats};
 
 /// Bytes of a map, at most: what the store keeps.
 const MAX_TOPOLOGY_BYTES: usize = darkages_store::limits::MAX_TOPOLOGY_BYTES;
@@ -58,8 +59,10 @@ impl ZoneControl for ControlService {
     }
 
     async fn stats(&self, request: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
-        let wants_positions = request.into_inner().positions;
-        Ok(Response::new(response(&self.zone.stats(), wants_positions)))
+        let StatsRequest { positions, totals } = request.into_inner();
+        let mut response = response(&self.zone.stats(), positions);
+        response.totals = totals.then(|| sum(&self.zone.totals()));
+        Ok(Response::new(response))
     }
 }
 
@@ -131,5 +134,41 @@ fn response(stats: &ZoneStats, wants_positions: bool) -> StatsResponse {
         positions: shown.iter().flat_map(|(_, place)| [place.x, place.y]).collect(),
         handles: shown.iter().map(|(handle, _)| *handle).collect(),
         views: count(*views),
+        work_p95_us: micros(ticks.work_p95),
+        totals: None,
     }
+}
+
+fn sum(totals: &Totals) -> WireTotals {
+    let Totals {
+        ticks,
+        late_ticks,
+        skipped_ticks,
+        tick_us,
+        handoff_ms,
+        handoffs,
+        handoffs_aborted,
+        inputs_applied,
+        inputs_duplicated,
+        faults,
+    } = totals;
+    let aborted = |(label, count): (&&str, &u64)| Count { label: (*label).to_owned(), count: *count };
+    WireTotals {
+        ticks: *ticks,
+        late_ticks: *late_ticks,
+        tick_us: Some(distribution(tick_us)),
+        handoff_ms: Some(distribution(handoff_ms)),
+        handoffs: *handoffs,
+        handoffs_aborted: handoffs_aborted.iter().map(aborted).collect(),
+        inputs_applied: *inputs_applied,
+        inputs_duplicated: *inputs_duplicated,
+        faults: *faults,
+        skipped_ticks: *skipped_ticks,
+    }
+}
+
+fn distribution(histogram: &Histogram<u64>) -> Distribution {
+    let recorded = histogram.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()));
+    let (values, counts) = recorded.unzip();
+    Distribution { values, counts }
 }

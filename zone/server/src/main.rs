@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use darkages_server::config::DEFAULT_CAPACITY;
@@ -15,6 +16,7 @@ use darkages_sim::DefaultGame;
 use darkages_store::{Embedded, Store};
 use darkages_topology::ZoneId;
 use darkages_topology::control::zone_control_server::ZoneControlServer;
+use darkages_transport::fault::{FaultPlan, LinkFaults};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -43,9 +45,12 @@ struct Options {
     /// TCP address of /metrics, /healthz and /readyz
     #[arg(long, default_value = "127.0.0.1:0")]
     http: SocketAddr,
-    /// Folder of the embedded store
-    #[arg(long)]
-    data: PathBuf,
+    /// Folder of the embedded store, which one process has open at a time
+    #[arg(long, required_unless_present = "store")]
+    data: Option<PathBuf>,
+    /// Where the world is kept instead, as a URL that several processes can use
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    store: Option<String>,
     /// File with the world's key: 64 hexadecimal digits
     #[arg(long)]
     world_key_file: PathBuf,
@@ -55,6 +60,21 @@ struct Options {
     /// Players that it takes in, at most
     #[arg(long, default_value_t = DEFAULT_CAPACITY, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     capacity: usize,
+    /// End as on SIGTERM when standard input is closed, so that it never outlives whoever started it
+    #[arg(long)]
+    exit_on_stdin_close: bool,
+    /// Seed of the faults that follow
+    #[arg(long, default_value_t = 0)]
+    fault_seed: u64,
+    /// Share of its datagrams to lose, 0 to 1; for tests
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    fault_loss: f64,
+    /// Delay of each of its datagrams, in milliseconds; for tests
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    fault_delay_ms: u64,
+    /// Further delay, random between 0 and this; for tests
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    fault_jitter_ms: u64,
 }
 
 fn main() -> ExitCode {
@@ -72,13 +92,14 @@ fn main() -> ExitCode {
 fn run(options: Options) -> anyhow::Result<()> {
     use anyhow::Context as _;
     let world_key = read_key(&options.world_key_file)?;
-    std::fs::create_dir_all(&options.data).with_context(|| format!("--data {}", options.data.display()))?;
-    let store: Arc<dyn Store> = Arc::new(Embedded::open(&options.data.join("world.redb"), &options.world)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let fault = fault(&options)?;
+    let store = runtime.block_on(open_store(&options))?;
     let config = ZoneConfig {
         advertise: options.advertise,
         seed: options.seed,
         capacity: options.capacity,
+        fault,
         ..ZoneConfig::new(ZoneId(options.zone.clone()), options.listen, world_key)
     };
     let zone = spawn::<DefaultGame>(config, store.clone(), runtime.handle())
@@ -87,6 +108,30 @@ fn run(options: Options) -> anyhow::Result<()> {
     zone.shutdown();
     runtime.block_on(store.close())?;
     served
+}
+
+async fn open_store(options: &Options) -> anyhow::Result<Arc<dyn Store>> {
+    use anyhow::Context as _;
+    match (&options.store, &options.data) {
+        (Some(url), _) => darkages_store::open(url, &options.world).await.context("--store"),
+        (None, Some(data)) => {
+            std::fs::create_dir_all(data).with_context(|| format!("--data {}", data.display()))?;
+            Ok(Arc::new(Embedded::open(&data.join("world.redb"), &options.world)?))
+        }
+        (None, None) => anyhow::bail!("--data or --store: say where the world is kept"),
+    }
+}
+
+fn fault(options: &Options) -> anyhow::Result<Option<FaultPlan>> {
+    let Options { fault_seed, fault_loss, fault_delay_ms, fault_jitter_ms, .. } = *options;
+    let (delay, jitter) = (Duration::from_millis(fault_delay_ms), Duration::from_millis(fault_jitter_ms));
+    let egress = LinkFaults { loss: fault_loss, delay, jitter, ..LinkFaults::default() };
+    if egress == LinkFaults::default() {
+        return Ok(None);
+    }
+    let plan = FaultPlan { seed: fault_seed, egress, ..FaultPlan::default() };
+    plan.validate().map_err(|error| anyhow::anyhow!("--fault-loss, --fault-delay-ms or --fault-jitter-ms: {error}"))?;
+    Ok(Some(plan))
 }
 
 /// Serves until a signal comes. Says on standard output where, so that whoever started it can find it.
@@ -106,7 +151,20 @@ async fn serve(options: &Options, zone: &ZoneHandle) -> anyhow::Result<()> {
         result = web => Ok(result?),
         _ = term.recv() => Ok(()),
         _ = int.recv() => Ok(()),
+        () = stdin_closed(), if options.exit_on_stdin_close => Ok(()),
     }
+}
+
+/// Waits until standard input is closed; what comes on it is dropped.
+async fn stdin_closed() {
+    let (tell, told) = tokio::sync::oneshot::channel::<()>();
+    // A thread of its own: a read of standard input cannot be called off, and the runtime would wait for it at the end.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(tell);
+    });
+    // It is never sent to, only dropped.
+    let _ = told.await;
 }
 
 fn read_key(path: &std::path::Path) -> anyhow::Result<[u8; 32]> {

@@ -1,4 +1,4 @@
-//! Processor time and memory of this process, by groups of threads, from `/proc/self`.
+//! Processor time and memory of this process, by groups of threads, and of zones in processes of their own, from `/proc`.
 //!
 //! The swarm shares the process with the zones, so that only its threads' names tell the two apart. Threads that end take
 //! their figures with them: the meter is read often enough that it misses at most the last second of each.
@@ -13,10 +13,15 @@ const SWARM_THREADS: &str = "swarm";
 /// Threads whose figures are kept, at most.
 const MAX_THREADS: usize = 4_096;
 
+/// The same for processes.
+const MAX_PROCESSES: usize = 4_096;
+
 /// Adds up what threads used.
 #[derive(Debug)]
 pub struct Meter {
     threads: BTreeMap<u64, Used>,
+    /// Other processes that belong to the server, each with what it had used when it was last looked at.
+    processes: BTreeMap<u32, u64>,
     clock_ticks_per_s: f64,
 }
 
@@ -39,8 +44,11 @@ pub struct CpuTime {
 impl Meter {
     /// A meter that starts at nothing.
     pub fn new() -> Self {
-        let mut meter =
-            Self { threads: BTreeMap::new(), clock_ticks_per_s: rustix::param::clock_ticks_per_second() as f64 };
+        let mut meter = Self {
+            threads: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            clock_ticks_per_s: rustix::param::clock_ticks_per_second() as f64,
+        };
         meter.read();
         // What was there before counts from now; a thread that comes later counts from its start.
         for used in meter.threads.values_mut() {
@@ -66,11 +74,26 @@ impl Meter {
         }
     }
 
+    /// Reads the figures of other processes that belong to the server. They count from their start, and their figures stay
+    /// when they end.
+    pub fn read_processes(&mut self, ids: impl Iterator<Item = u32>) {
+        for id in ids {
+            let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
+            let Some((_, ticks)) = parse(&stat) else { continue };
+            if self.processes.contains_key(&id) || self.processes.len() < MAX_PROCESSES {
+                self.processes.insert(id, ticks);
+            }
+        }
+    }
+
     /// What was used since the meter was made, as of the last reading.
     pub fn used(&self) -> CpuTime {
         let of = |swarm: bool| {
             let threads = self.threads.values().filter(|used| used.swarm == swarm);
-            let ticks: u64 = threads.map(|used| used.last.saturating_sub(used.first)).sum();
+            let mut ticks: u64 = threads.map(|used| used.last.saturating_sub(used.first)).sum();
+            if !swarm {
+                ticks += self.processes.values().sum::<u64>();
+            }
             Duration::from_secs_f64(ticks as f64 / self.clock_ticks_per_s)
         };
         CpuTime { server: of(false), swarm: of(true) }

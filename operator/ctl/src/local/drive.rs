@@ -11,6 +11,7 @@ use super::audit;
 use super::cpu::{CpuTime, Meter};
 use super::doubles::Doubles;
 use super::feed::Feed;
+use super::kills::Killer;
 use super::options::{MAX_PLAYERS, Options};
 use super::pilot::{Pilot, Step};
 use super::progress::Progress;
@@ -28,6 +29,9 @@ const METER_EVERY: Duration = Duration::from_secs(1);
 /// that was cut five times merges as often.
 const SETTLE_WITHIN: Duration = Duration::from_secs(45);
 
+/// No zone is killed so shortly before the bots leave: longer than any recovery takes.
+const SPARED: Duration = Duration::from_secs(8);
+
 /// Zones that wait for a shard.
 const STANDBY: usize = 1;
 
@@ -38,6 +42,8 @@ pub struct Run<'a> {
     pilot: Pilot,
     feed: Feed,
     doubles: Doubles,
+    /// Once the bots are in.
+    killer: Option<Killer>,
     progress: Progress,
     meter: Meter,
     started: Instant,
@@ -69,6 +75,7 @@ impl<'a> Run<'a> {
             pilot,
             feed: Feed::default(),
             doubles: Doubles::default(),
+            killer: None,
             progress: Progress::new(options.progress),
             meter: Meter::new(),
             started: now,
@@ -110,6 +117,7 @@ impl<'a> Run<'a> {
     ) -> anyhow::Result<Outcome> {
         let started = Instant::now();
         self.meter = Meter::new();
+        self.killer = self.options.kill.map(|plan| Killer::new(plan, self.options.seed, self.started.elapsed()));
         loop {
             let over = match swarm {
                 Some(swarm) => swarm.is_over(),
@@ -118,6 +126,7 @@ impl<'a> Run<'a> {
             if over || (self.interrupted && swarm.is_none()) {
                 break;
             }
+            self.spare_the_end(started);
             self.look(stop, report)?;
             if let Some(swarm) = swarm.filter(|_| self.interrupted) {
                 swarm.stop();
@@ -145,7 +154,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn is_served(&self) -> bool {
+    fn is_served(&mut self) -> bool {
         let looks = self.world.pool.looks();
         self.pilot.map().shards().iter().all(|shard| {
             let serves = |look: &Look| look.shard == Some(shard.id) && look.life == Life::Serving;
@@ -158,6 +167,7 @@ impl<'a> Run<'a> {
         self.interrupted |= stop.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout);
         let looks = self.world.pool.looks();
         let now = self.started.elapsed();
+        self.kill(now, &looks, report);
         let Step { write, done, zones_wanted } = self.pilot.step(now, &looks);
         let unix_ms = unix_ms();
         for evidence in self.doubles.note(&looks) {
@@ -187,6 +197,23 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Kills a zone when it is time to.
+    fn kill(&mut self, now: Duration, looks: &[Look], report: &mut Report) {
+        let victim = self.killer.as_mut().and_then(|killer| killer.victim(now, looks));
+        if let Some(victim) = victim.filter(|victim| self.world.pool.kill(victim)) {
+            report.kills += 1;
+            self.progress.say(&format!("killed {}", victim.zone));
+        }
+    }
+
+    /// Kills nobody in the last seconds of the bots, who have to come back and say what they have.
+    fn spare_the_end(&mut self, started: Instant) {
+        let is_near = |length: Duration| started.elapsed() + SPARED > length;
+        if self.options.length.is_some_and(is_near) {
+            self.killer = None;
+        }
+    }
+
     fn show(&mut self, unix_ms: u64, looks: &[Look], now: Duration) {
         let view = Arc::new(self.feed.picture(unix_ms, self.pilot.map(), looks, MAX_PLAYERS));
         self.progress.show(&view, now, self.options.length);
@@ -194,6 +221,7 @@ impl<'a> Run<'a> {
         if self.metered.elapsed() >= METER_EVERY {
             self.metered = Instant::now();
             self.meter.read();
+            self.meter.read_processes(self.world.pool.processes());
         }
     }
 }

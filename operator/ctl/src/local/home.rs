@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use darkages_store::{OpenError, embedded::Embedded};
 
 use crate::exit::BadInput;
@@ -12,6 +13,9 @@ pub const WORLD_NAME: &str = "local";
 
 /// File of the store in its directory.
 const STORE_FILE: &str = "world.redb";
+
+/// File of the key that tokens are sealed with, while zones run in processes of their own.
+const KEY_FILE: &str = "world.key";
 
 /// A directory for the store.
 #[derive(Debug)]
@@ -46,6 +50,28 @@ impl Home {
     pub fn store(&self) -> Result<Embedded, BadInput> {
         Embedded::open(&self.path.join(STORE_FILE), WORLD_NAME)
             .map_err(|error: OpenError| BadInput::new(format!("--data: {error}")))
+    }
+
+    /// Writes the world's key into a file that only this user can read, for zones in processes of their own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_key(&self, key: &[u8; 32]) -> anyhow::Result<PathBuf> {
+        use std::fmt::Write as _;
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        let path = self.path.join(KEY_FILE);
+        let mut digits = String::with_capacity(2 * key.len());
+        for byte in key {
+            // Writing to a String cannot fail.
+            let _ = write!(digits, "{byte:02x}");
+        }
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(digits.as_bytes()))
+            .with_context(|| format!("writing {}", path.display()))?;
+        Ok(path)
     }
 
     /// Where it is.

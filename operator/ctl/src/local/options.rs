@@ -9,6 +9,7 @@ use darkages_plan::config::{CutConfig, MergeConfig, SlideConfig, SplitConfig};
 use darkages_topology::Rect;
 
 use super::faults::{self, Faults};
+use super::kills::KillPlan;
 use crate::bounds::Bounds;
 use crate::exit::BadInput;
 use darkages_client::swarm::workload::Workload;
@@ -84,6 +85,18 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
+    /// Run each zone as a process of its own; needs --store
+    #[arg(long)]
+    processes: bool,
+
+    /// Where the world is kept instead of a directory, as a URL that several processes can use
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    store: Option<String>,
+
+    /// Kill a zone process again and again, like zone:every=10s; needs --processes
+    #[arg(long, value_name = "WHAT")]
+    kill: Option<String>,
+
     /// Where the directory and the live map listen [default: 127.0.0.1:8080; any free port when headless]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
@@ -120,6 +133,12 @@ pub struct Options {
     pub faults: Faults,
     /// Where the world is kept; `None` in a directory that is removed again.
     pub data: Option<PathBuf>,
+    /// Whether each zone is a process.
+    pub processes: bool,
+    /// Where the world is kept instead.
+    pub store: Option<String>,
+    /// What is killed.
+    pub kill: Option<KillPlan>,
     /// Where the directory listens.
     pub http: SocketAddr,
     /// Whether to show progress.
@@ -149,11 +168,20 @@ impl Args {
     pub fn check(self) -> Result<Options, BadInput> {
         let Self { players, workload, seconds, seed, split_at, zones, .. } = self;
         let Self { bounds, loss, delay_ms, jitter_ms, data, http, headless, report, json, .. } = self;
+        let Self { processes, store, kill, .. } = self;
         let workload = workload.parse::<Workload>().map_err(|error| BadInput::new(format!("--workload: {error}")))?;
         within("--players", u64::from(players), 0, u64::from(MAX_PLAYERS))?;
         within("--zones", zones as u64, 1, MAX_ZONES as u64)?;
         if let Some(seconds) = seconds {
             within("--seconds", seconds, 1, MAX_SECONDS)?;
+        }
+        if processes && store.is_none() {
+            return Err(BadInput::new(
+                "--processes: several processes cannot share a directory: give --store URL as well",
+            ));
+        }
+        if kill.is_some() && !processes {
+            return Err(BadInput::new("--kill: only processes can be killed: give --processes as well"));
         }
         let length = seconds.or((players > 0).then_some(DEFAULT_SECONDS)).map(Duration::from_secs);
         let swarm = length.filter(|_| players > 0).map(|length| SwarmOptions { players, workload, length });
@@ -165,7 +193,10 @@ impl Args {
             zones,
             bounds: bounds.map(|text| text.parse::<Bounds>().map(|bounds| bounds.0)).transpose()?,
             faults: faults::check(&loss, delay_ms, jitter_ms)?,
-            data: data.or_else(|| (players == 0).then(|| DEFAULT_DATA.into())),
+            data: data.or_else(|| (players == 0 && store.is_none()).then(|| DEFAULT_DATA.into())),
+            processes,
+            store,
+            kill: kill.as_deref().map(KillPlan::parse).transpose()?,
             http: address(http.as_deref().unwrap_or(if headless { HEADLESS_HTTP } else { DEFAULT_HTTP }))?,
             progress: !headless,
             report,
@@ -269,6 +300,8 @@ mod tests {
         assert!(complaint("--bounds 0,0,5,100001").contains("maxY lies beyond ±100 km"));
         assert!(complaint("--bounds 0,0,5").contains("give minX,minY,maxX,maxY"));
         assert!(complaint("--loss 101").starts_with("--loss is \"101\""));
+        assert!(complaint("--processes").contains("give --store URL as well"));
+        assert!(complaint("--kill zone:every=10s").contains("give --processes as well"));
         assert!(complaint("--delay-ms 5001").starts_with("--delay-ms is 5001"));
     }
 

@@ -1,4 +1,8 @@
-//! The zones of this process: as many threads as the map needs, and one more that waits.
+//! The zones of a run: as many as the map needs, and one more that waits. Each is a thread of this process or a process of
+//! its own.
+
+mod process;
+mod said;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,13 +15,16 @@ use darkages_server::stats::{Stage, StageTimes, Totals, ZoneState, ZoneStats};
 use darkages_server::{ZoneConfig, zone};
 use darkages_sim::DefaultGame;
 use darkages_store::Store;
-use darkages_topology::{Topology, ZoneEndpoint, ZoneId};
+use darkages_topology::{ShardId, Topology, ZoneEndpoint, ZoneId};
 use darkages_transport::FaultPlan;
 
+use self::process::Process;
+pub use self::process::Program;
 use super::pilot::{Order, behind};
 use super::zones::{Life, Look};
 
-/// Zones that one run starts, at most: each is a thread and a socket, and those that are over are used again.
+/// Zones that one run has at a time, at most: each is a thread or a process and a socket, and those that are over are used
+/// again.
 const MAX_ZONES: usize = 256;
 
 /// What all zones of a run have in common.
@@ -32,6 +39,14 @@ pub struct PoolConfig {
     pub fault: Option<FaultPlan>,
     /// Number of the first zone. Higher than any that the stored map names, so that a name stands for one process only.
     pub first: u32,
+    /// How a zone is started as a process; `None` for threads.
+    pub program: Option<Program>,
+}
+
+/// A zone.
+enum Zone {
+    Thread(ZoneHandle),
+    Process(Process),
 }
 
 /// The zones.
@@ -39,13 +54,16 @@ pub struct Pool {
     config: PoolConfig,
     store: Arc<dyn Store>,
     runtime: tokio::runtime::Handle,
-    zones: Vec<ZoneHandle>,
+    zones: Vec<Zone>,
+    started: u32,
+    /// What zones have done whose processes have ended.
+    ended: Vec<Totals>,
 }
 
 impl Pool {
     /// No zones yet.
     pub const fn new(config: PoolConfig, store: Arc<dyn Store>, runtime: tokio::runtime::Handle) -> Self {
-        Self { config, store, runtime, zones: Vec::new() }
+        Self { config, store, runtime, zones: Vec::new(), started: 0, ended: Vec::new() }
     }
 
     /// Sees to it that `wanted` zones are on standby, unless there are as many as may be.
@@ -62,58 +80,138 @@ impl Pool {
     }
 
     fn start(&mut self) -> anyhow::Result<()> {
-        let number = self.config.first + u32::try_from(self.zones.len()).context("counting zones")?;
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let number = self.config.first.checked_add(self.started).context("counting zones")?;
+        self.started += 1;
         let id = ZoneId(format!("zone-{number}"));
-        let mut config = ZoneConfig::new(id, listen, self.config.world_key);
-        config.seed = self.config.seed.wrapping_add(u64::from(number));
-        config.capacity = self.config.capacity;
+        let seed = self.config.seed.wrapping_add(u64::from(number));
         // Each zone draws its own faults, or all of them would lose the same datagrams.
-        config.fault =
-            self.config.fault.clone().map(|fault| FaultPlan { seed: fault.seed ^ u64::from(number), ..fault });
-        let handle = zone::spawn::<DefaultGame>(config, Arc::clone(&self.store), &self.runtime)
-            .with_context(|| format!("starting zone-{number}"))?;
-        self.zones.push(handle);
+        let fault = self.config.fault.clone();
+        let fault = fault.map(|fault| FaultPlan { seed: fault.seed ^ u64::from(number), ..fault });
+        let zone = match &self.config.program {
+            Some(program) => Zone::Process(Process::start(program, &id, seed, fault.as_ref(), &self.runtime)?),
+            None => {
+                let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                let capacity = self.config.capacity;
+                let config = ZoneConfig { seed, capacity, fault, ..ZoneConfig::new(id, listen, self.config.world_key) };
+                let handle = zone::spawn::<DefaultGame>(config, Arc::clone(&self.store), &self.runtime)
+                    .with_context(|| format!("starting zone-{number}"))?;
+                Zone::Thread(handle)
+            }
+        };
+        self.zones.push(zone);
         Ok(())
     }
 
-    /// What all zones say of themselves.
-    pub fn looks(&self) -> Vec<Look> {
-        self.zones.iter().map(|zone| look(zone.endpoint(), &zone.stats())).collect()
+    /// What all zones say of themselves. Processes that have ended are here no more.
+    pub fn looks(&mut self) -> Vec<Look> {
+        let ended = self.zones.extract_if(.., Zone::has_ended).map(|zone| zone.totals());
+        self.ended.extend(ended);
+        self.zones.iter().map(Zone::look).collect()
     }
 
     /// Tells zones what the map wants of them and they do not know yet. A zone that is too busy to listen is told again at
     /// the next look.
     pub fn obey(&self, map: &Arc<Topology>, looks: &[Look]) {
         for order in behind(map, looks) {
-            let (look, told) = match order {
-                Order::Assign(look, shard) => (look, self.find(look).map(|zone| zone.assign(shard, Arc::clone(map)))),
-                Order::Push(look) => {
-                    (look, self.find(look).map(|zone| zone.push_topology(Arc::clone(map)).map(|_| ())))
-                }
-            };
-            if let Some(Err(HandleError::Busy)) = told {
-                tracing::debug!(zone = %look.endpoint.zone, "the zone is busy");
+            match order {
+                Order::Assign(look, shard) => self.find(look, |zone| zone.assign(shard, map)),
+                Order::Push(look) => self.find(look, |zone| zone.push_topology(map)),
             }
         }
     }
 
-    fn find(&self, look: &Look) -> Option<&ZoneHandle> {
-        self.zones.iter().find(|zone| *zone.endpoint() == look.endpoint)
+    fn find(&self, look: &Look, order: impl FnOnce(&Zone)) {
+        if let Some(zone) = self.zones.iter().find(|zone| *zone.endpoint() == look.endpoint) {
+            order(zone);
+        }
+    }
+
+    /// Ends a process in the middle of whatever it does. Says whether there was one.
+    pub fn kill(&mut self, endpoint: &ZoneEndpoint) -> bool {
+        let victim = self.zones.iter_mut().find(|zone| zone.endpoint() == endpoint);
+        let Some(Zone::Process(process)) = victim else { return false };
+        process.kill();
+        true
+    }
+
+    /// The processes that zones run in, besides this one.
+    pub fn processes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.zones.iter().filter_map(|zone| match zone {
+            Zone::Process(process) => Some(process.id()),
+            Zone::Thread(_) => None,
+        })
     }
 
     /// What all zones have done in their lives.
     pub fn totals(&self) -> Vec<Totals> {
-        self.zones.iter().map(ZoneHandle::totals).collect()
+        self.zones.iter().map(Zone::totals).chain(self.ended.iter().cloned()).collect()
     }
 
     /// Lets all zones save their players and end, at the same time.
-    pub fn shutdown(&self) {
+    pub fn shutdown(&mut self) {
         std::thread::scope(|scope| {
-            for zone in &self.zones {
+            for zone in &mut self.zones {
                 scope.spawn(|| zone.shutdown());
             }
         });
+    }
+}
+
+impl Zone {
+    /// Whether its process has ended. A thread that has is still asked for what it did.
+    fn has_ended(&mut self) -> bool {
+        match self {
+            Self::Thread(_) => false,
+            Self::Process(process) => process.is_over(),
+        }
+    }
+
+    fn endpoint(&self) -> &ZoneEndpoint {
+        match self {
+            Self::Thread(zone) => zone.endpoint(),
+            Self::Process(process) => process.endpoint(),
+        }
+    }
+
+    fn look(&self) -> Look {
+        match self {
+            Self::Thread(zone) => look(zone.endpoint(), &zone.stats()),
+            Self::Process(process) => process.look(),
+        }
+    }
+
+    fn assign(&self, shard: ShardId, map: &Arc<Topology>) {
+        match self {
+            Self::Thread(zone) => was_told(zone, zone.assign(shard, Arc::clone(map))),
+            Self::Process(process) => process.assign(shard, map),
+        }
+    }
+
+    fn push_topology(&self, map: &Arc<Topology>) {
+        match self {
+            Self::Thread(zone) => was_told(zone, zone.push_topology(Arc::clone(map)).map(|_| ())),
+            Self::Process(process) => process.push_topology(map),
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        match self {
+            Self::Thread(zone) => zone.totals(),
+            Self::Process(process) => process.totals(),
+        }
+    }
+
+    fn shutdown(&mut self) {
+        match self {
+            Self::Thread(zone) => zone.shutdown(),
+            Self::Process(process) => process.shutdown(),
+        }
+    }
+}
+
+fn was_told(zone: &ZoneHandle, told: Result<(), HandleError>) {
+    if told == Err(HandleError::Busy) {
+        tracing::debug!(zone = %zone.endpoint().zone, "the zone is busy");
     }
 }
 

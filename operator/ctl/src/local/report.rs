@@ -72,6 +72,16 @@ pub struct Report {
     pub slides: u64,
     /// Shards moved to another zone, players on board.
     pub moves: u64,
+    /// Zone processes that were killed.
+    pub kills: u64,
+    /// From the last authoritative snapshot of a zone that crashed to the next one that a client got, by client.
+    pub recovery_ms: GapMs,
+    /// How much of its play a client lost with a crash: the inputs that were taken back, in time.
+    pub rollback_ms: GapMs,
+    /// Acknowledged trades that are not there at the end, judged by the accounts that they touch.
+    pub acked_lost: u64,
+    /// Acknowledged trades that are there twice, judged likewise.
+    pub acked_duplicated: u64,
     /// Players handed over.
     pub handoffs: u64,
     /// Handoffs that were given up and tried again.

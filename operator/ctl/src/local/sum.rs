@@ -43,8 +43,12 @@ pub fn zones(report: &mut Report, totals: &[Totals]) {
     }
 }
 
-/// Takes in what the bots saw. Whatever they lost is a violation: nothing crashes in a run, so nothing may be lost.
-pub fn swarm(report: &mut Report, swarm: &SwarmReport) {
+/// A crash may take back so much of a player's play, at most; its zone checkpoints four times as often.
+const MOST_ROLLBACK_MS: f64 = 1_000.0;
+
+/// Takes in what the bots saw. Whatever they lost is a violation, unless zones are killed on purpose (`crashes`): then sessions
+/// end and the last moment of play is taken back, but no more than that.
+pub fn swarm(report: &mut Report, swarm: &SwarmReport, crashes: bool) {
     report.players = swarm.players;
     report.workload = swarm.workload.label().to_owned();
     report.disconnects = swarm.disconnects;
@@ -54,9 +58,14 @@ pub fn swarm(report: &mut Report, swarm: &SwarmReport) {
     report.inputs_sent = swarm.inputs_sent;
     report.inputs_applied = swarm.inputs_applied;
     report.inputs_lost = swarm.inputs_lost;
-    report.inputs_duplicated = swarm.inputs_duplicated;
+    // What a crash took back and the world applied again is a rollback, and told as that.
+    report.inputs_duplicated = if crashes { 0 } else { swarm.inputs_duplicated };
     let gap = swarm.client_gap_ms;
     report.client_gap_ms = GapMs { p50: gap.p50, p99: gap.p99, max: gap.max };
+    let [recovery, rollback] =
+        [swarm.recovery_ms, swarm.rollback_ms].map(|gap| GapMs { p50: gap.p50, p99: gap.p99, max: gap.max });
+    (report.recovery_ms, report.rollback_ms) = (recovery, rollback);
+    (report.acked_lost, report.acked_duplicated) = (swarm.acked_lost, swarm.acked_duplicated);
     let [latency, seen] =
         [swarm.latency_ms, swarm.input_seen_ms].map(|age| AgeMs { p50: age.p50, p95: age.p95, p99: age.p99 });
     (report.latency_ms, report.input_seen_ms) = (latency, seen);
@@ -71,11 +80,14 @@ pub fn swarm(report: &mut Report, swarm: &SwarmReport) {
     let losses = [
         ("I3", swarm.items_duplicated, "items were held by two bots at the end"),
         ("I4", swarm.inputs_lost, "inputs were lost"),
-        ("I4", swarm.inputs_duplicated, "inputs were applied twice"),
-        ("stay", swarm.disconnects, "sessions ended though nobody wanted it"),
+        ("I4", report.inputs_duplicated, "inputs were applied twice"),
+        ("stay", if crashes { 0 } else { swarm.disconnects }, "sessions ended though nobody wanted it"),
         ("join", u64::from(swarm.never_joined), "bots never got into the world"),
         ("more", untold, "further violations"),
     ];
+    if rollback.max > MOST_ROLLBACK_MS {
+        report.violated("RPO", format!("a crash took {:.0} ms of play back", rollback.max));
+    }
     for (invariant, count, what) in losses {
         if count > 0 {
             report.violated(invariant, format!("{count} {what}"));

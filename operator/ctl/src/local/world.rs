@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use super::home::{Home, WORLD_NAME};
 use super::options::{MAX_PLAYERS, Options, default_bounds};
-use super::pool::{Pool, PoolConfig};
+use super::pool::{Pool, PoolConfig, Program};
 use super::spawn::scatter;
 use crate::exit::BadInput;
 
@@ -65,15 +65,21 @@ pub fn open(options: &Options) -> anyhow::Result<(World, Topology)> {
     let listener = runtime.block_on(listen(options.http))?;
     let address = listener.local_addr().context("asking for the directory's address")?;
     let home = Home::open(options.data.as_deref(), u64::from_le_bytes(random()))?;
-    let store: Arc<dyn Store> = Arc::new(home.store()?);
+    let store: Arc<dyn Store> = match &options.store {
+        Some(url) => runtime
+            .block_on(darkages_store::open(url, WORLD_NAME))
+            .map_err(|error| BadInput::new(format!("--store: {error}")))?,
+        None => Arc::new(home.store()?),
+    };
     let map = runtime.block_on(first_map(&*store, options))?;
     let world_key = random();
     let pool = PoolConfig {
         world_key,
         seed: options.seed,
-        capacity: darkages_server::config::DEFAULT_CAPACITY.max(2 * options.plan.split.max_players as usize),
+        capacity: capacity(options),
         fault: fault_plan(options),
         first: next_zone_number(&map),
+        program: options.processes.then(|| program(options, &home, &world_key)).transpose()?,
     };
     let pool = Pool::new(pool, Arc::clone(&store), runtime.handle().clone());
     let (publish, world) = watch::channel(Arc::new(WorldView::unknown(map.bounds())));
@@ -165,6 +171,24 @@ fn next_zone_number(map: &Topology) -> u32 {
     let retiring = map.retiring().iter().map(|retiring| &retiring.zone);
     let number = |name: &str| name.strip_prefix("zone-")?.parse::<u32>().ok();
     served.chain(retiring).filter_map(|zone| number(&zone.zone.0)).max().unwrap_or(0).saturating_add(1)
+}
+
+/// How a zone is started as a process: the `zone-server` beside this program, with the world's key in a file.
+fn program(options: &Options, home: &Home, world_key: &[u8; 32]) -> anyhow::Result<Program> {
+    let own = std::env::current_exe().context("asking for the path of this program")?;
+    let binary = own.with_file_name("zone-server");
+    if !binary.is_file() {
+        let binary = binary.display();
+        return Err(BadInput::new(format!("--processes: {binary} is not there: build it with make release")).into());
+    }
+    let store = options.store.clone().context("--processes needs --store")?;
+    let world_key_file = home.write_key(world_key)?;
+    Ok(Program { binary, store, world: WORLD_NAME.to_owned(), world_key_file, capacity: capacity(options) })
+}
+
+/// Players that one zone takes in, at most.
+fn capacity(options: &Options) -> usize {
+    darkages_server::config::DEFAULT_CAPACITY.max(2 * options.plan.split.max_players as usize)
 }
 
 /// What happens to datagrams on their way out of each socket, so that every datagram suffers once.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use darkages_protocol::{Command, Goods, InputValue, RequestId, ResultCode};
+use darkages_topology::world::TICK_NANOS;
 use darkages_topology::{EntityId, PlayerId};
 use darkages_transport::SessionId;
 use rand::RngExt;
@@ -13,6 +14,7 @@ use super::meter::Meter;
 use super::mind::{Mind, Steer};
 use super::trades::Ledger;
 use super::workload::Part;
+use crate::invariant::Invariant;
 use crate::player::{Happening, Io, Observer, Player};
 
 /// A mind decides once in so many inputs: ten times a second.
@@ -76,11 +78,15 @@ impl Observer for Diary<'_> {
     fn on(&mut self, happening: Happening) {
         let meter = &mut *self.meter;
         match happening {
-            Happening::Welcomed { after, again: _ } => {
+            Happening::Welcomed { after, again } => {
                 meter.joins += 1;
                 meter.join_times.record(after);
                 *self.been_in = true;
-                self.gap.restart();
+                if again {
+                    self.gap.rejoined();
+                } else {
+                    self.gap.restart();
+                }
             }
             Happening::JoinFailed { reason } => *meter.join_failures.entry(reason).or_default() += 1,
             Happening::Redirected => self.gap.redirected(),
@@ -90,12 +96,18 @@ impl Observer for Diary<'_> {
                 meter.entities_shown += visible as u64;
                 meter.handoffs += u64::from(switched);
                 *self.fresh = Some(number);
+                if let Some(took) = self.gap.recovered(self.now) {
+                    meter.recoveries.record(took);
+                }
                 if let Some(gap) = self.gap.snapshot(self.now, switched) {
                     meter.gaps.record(gap);
                 }
             }
             Happening::Applied { age } => meter.acks.record(age),
-            Happening::TakenBack { inputs } => meter.inputs_taken_back += u64::from(inputs),
+            Happening::TakenBack { inputs } => {
+                meter.inputs_taken_back += u64::from(inputs);
+                meter.rollbacks.record(Duration::from_nanos(TICK_NANOS) * inputs);
+            }
             Happening::Answered { request, code } => {
                 self.ledger.answered(self.bot, request, code == ResultCode::Done);
                 if *self.trade == Some(request) {
@@ -115,7 +127,10 @@ impl Observer for Diary<'_> {
                 if let Some(gap) = self.gap.finish() {
                     meter.gaps.record(gap);
                 }
+                self.gap.restart();
             }
+            // What was in a zone that crashed is gone until it is back.
+            Happening::Violated { invariant: Invariant::I6, .. } if meter.crashes => {}
             Happening::Violated { invariant, evidence } => meter.violations.add(invariant, || evidence),
         }
     }

@@ -118,7 +118,7 @@ impl<'a> Crew<'a> {
             bots,
             by_entity: HashMap::new(),
             pool,
-            meter: Meter::default(),
+            meter: Meter { crashes: config.crashes, ..Meter::default() },
             pairs: Pairs::default(),
             ledger: Ledger::default(),
             inside: 0,

@@ -13,6 +13,8 @@ const SETTLES: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GapMeter {
     last: Option<Instant>,
+    /// When the last snapshot came before the player was lost and had to join again.
+    lost: Option<Instant>,
     handoff: Option<Handoff>,
 }
 
@@ -49,6 +51,16 @@ impl GapMeter {
         handoff.over_at.map(|_| handoff.longest.saturating_sub(SNAPSHOT_PERIOD))
     }
 
+    /// The player has joined again, because its zone was lost: the silence is a recovery and not a handoff's.
+    pub fn rejoined(&mut self) {
+        *self = Self { lost: self.lost.or(self.last), ..Self::default() };
+    }
+
+    /// A snapshot came: how long a recovery took that ends with it, from the last snapshot before.
+    pub fn recovered(&mut self, now: Instant) -> Option<Duration> {
+        self.lost.take().map(|lost| now.saturating_duration_since(lost))
+    }
+
     /// The player begins anew: what happened before is not one silence with what comes.
     pub fn restart(&mut self) {
         *self = Self::default();
@@ -73,6 +85,20 @@ mod tests {
         assert_eq!(meter.snapshot(at(480), false), None);
         let told: Vec<_> = (0..20).filter_map(|step| meter.snapshot(at(530 + step * 50), false)).collect();
         assert_eq!(told, vec![Duration::from_millis(30)]);
+    }
+
+    #[test]
+    fn a_recovery_lasts_from_the_last_snapshot_before_to_the_first_after() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut meter = GapMeter::default();
+        meter.snapshot(at(0), false);
+        meter.rejoined();
+        // The zone that it joined is lost as well before it says anything.
+        meter.rejoined();
+        assert_eq!(meter.recovered(at(2_700)), Some(Duration::from_millis(2_700)));
+        assert_eq!(meter.snapshot(at(2_700), true), None);
+        assert_eq!(meter.recovered(at(2_750)), None, "once");
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub(super) struct Meter {
     pub(super) inputs_skipped: u64,
     pub(super) inputs_taken_back: u64,
     pub(super) gaps: Times,
+    pub(super) recoveries: Times,
+    pub(super) rollbacks: Times,
+    /// Whether zones are killed on purpose.
+    pub(super) crashes: bool,
     pub(super) acks: Times,
     pub(super) snapshots: u64,
     pub(super) entities_shown: u64,
@@ -86,6 +90,8 @@ impl Meter {
             inputs_withheld: self.inputs_withheld,
             inputs_skipped: self.inputs_skipped,
             client_gap_ms: self.gaps.gaps(),
+            recovery_ms: self.recoveries.gaps(),
+            rollback_ms: self.rollbacks.gaps(),
             latency_ms: pairs.latency.latencies(),
             input_seen_ms: pairs.seen.latencies(),
             latency_pairs: u32::try_from(pairs.measured()).unwrap_or(u32::MAX),
@@ -99,6 +105,8 @@ impl Meter {
             gold_before: books.gold_before,
             gold_after: books.gold_after,
             items_duplicated: books.items_duplicated,
+            acked_lost: books.acked_lost,
+            acked_duplicated: books.acked_duplicated,
             violations: self.violations.kept().to_vec(),
             violations_total: self.violations.total(),
         }

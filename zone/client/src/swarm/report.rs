@@ -185,6 +185,10 @@ pub struct SwarmReport {
     pub inputs_skipped: u64,
     /// Around each handoff: the longest time without an authoritative snapshot, beyond the snapshot period.
     pub client_gap_ms: GapMs,
+    /// Around each rejoin of a player whose zone was lost: from its last authoritative snapshot to the next one.
+    pub recovery_ms: GapMs,
+    /// Play that a crash took back, by the inputs that were acknowledged before.
+    pub rollback_ms: GapMs,
     /// Age of the newest input of one client when another decodes its effect.
     pub latency_ms: LatencyMs,
     /// Every input from its creation until another client decodes an effect of it or of a later one.
@@ -211,6 +215,10 @@ pub struct SwarmReport {
     pub gold_after: u64,
     /// Items that two bots held at the end.
     pub items_duplicated: u64,
+    /// Accounts that have less than their acknowledged trades make.
+    pub acked_lost: u64,
+    /// Accounts that have more than that.
+    pub acked_duplicated: u64,
     /// What did not hold, the first [`MAX_EVIDENCE`] of them.
     pub violations: Vec<Violation>,
     /// How many there were in all.

@@ -102,6 +102,9 @@ impl Ledger {
             closed.gold_after += account.last;
             let expected = first as i64 + account.moved;
             if !account.unsure && expected != account.last as i64 {
+                let has_less = (account.last as i64) < expected;
+                closed.acked_lost += u64::from(has_less);
+                closed.acked_duplicated += u64::from(!has_less);
                 violations.add(Invariant::I10, || {
                     let Account { last, moved, .. } = account;
                     format!("bot {bot} had {first} gold and moved {moved} by acknowledged trades, but has {last}")
@@ -133,6 +136,10 @@ pub struct Closed {
     pub gold_after: u64,
     /// Items that are held more than once.
     pub items_duplicated: u64,
+    /// Accounts that have less than their acknowledged trades make.
+    pub acked_lost: u64,
+    /// Accounts that have more than that.
+    pub acked_duplicated: u64,
 }
 
 #[cfg(test)]
@@ -157,6 +164,7 @@ mod tests {
         let closed = ledger.close(&mut violations);
         assert_eq!(closed.trades, Trades { asked: 3, done: 1, refused: 1, unanswered: 1 });
         assert_eq!((closed.gold_before, closed.gold_after), (400, 340));
+        assert_eq!((closed.acked_lost, closed.acked_duplicated), (1, 0));
         assert_eq!(violations.total(), 1, "only bot 1 lacks what was acknowledged: {:?}", violations.kept());
     }
 

@@ -115,7 +115,7 @@ impl<G: Play> Zone<G> {
         }
         let request = match (self.keeper.held, self.keeper.assigned) {
             (Some(fence), _) => Request::Renew { fence, ttl: LEASE },
-            (None, Some(shard)) if self.stopping.is_none() => {
+            (None, Some(shard)) if self.stopping.is_none() && self.is_given(shard) => {
                 Request::Acquire { shard, zone: self.me.zone.clone(), ttl: LEASE }
             }
             _ => return,
@@ -123,6 +123,13 @@ impl<G: Play> Zone<G> {
         self.keeper.asked = Some(now);
         self.keeper.not_before = Some(now + RENEW_EVERY);
         self.storage.ask(request);
+    }
+
+    /// Whether the map gives the shard to this zone still. One that was frozen past its lease wakes up to find another in its
+    /// place.
+    fn is_given(&self, shard: ShardId) -> bool {
+        let map = self.topology.as_ref();
+        map.is_some_and(|map| map.endpoint(shard) == Some(&self.me) || map.is_retiring(shard))
     }
 
     /// When a request that was made at the tick's time may be relied upon until, by the machine's clock.

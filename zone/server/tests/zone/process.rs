@@ -80,7 +80,7 @@ impl Drop for Server {
 }
 
 async fn stats(control: &mut ZoneControlClient<Channel>) -> StatsResponse {
-    control.stats(StatsRequest { positions: true }).await.expect("stats").into_inner()
+    control.stats(StatsRequest { positions: true, totals: true }).await.expect("stats").into_inner()
 }
 
 async fn await_state(control: &mut ZoneControlClient<Channel>, wanted: &str) -> StatsResponse {
