@@ -96,6 +96,8 @@ pub trait Store: Send + Sync {
     /// the expected record and its version ([`Swapped::Conflict`]), the step ([`Swapped::Illegal`]), and the leases that must
     /// be over ([`Swapped::Held`]).
     ///
+    /// A record may be created with any owner epoch and version, so that a restore brings players back as they were.
+    ///
     /// After an error the caller looks the record up: it may be `next`.
     async fn swap(&self, fence: Fence, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError>;
 

@@ -7,7 +7,7 @@ use darkages_topology::{OwnerEpoch, ShardId};
 use super::Factory;
 use super::scene::{ANNE, BEN, PAST_TTL, S, Scene, T, TTL, committed, data};
 use crate::lease::Renewed;
-use crate::owner::{Expect, OwnerRecord, Phase, Swap, Swapped};
+use crate::owner::{Expect, OwnerRecord, Phase, PlayerData, StateVersion, Swap, Swapped};
 
 pub(super) async fn all(factory: &dyn Factory) {
     commit_release_close(factory).await;
@@ -18,6 +18,7 @@ pub(super) async fn all(factory: &dyn Factory) {
     players_of_a_lost_shard_are_adopted(factory).await;
     stale_epochs_are_fenced(factory).await;
     what_is_no_step_is_refused(factory).await;
+    a_record_is_created_with_any_epoch_and_version(factory).await;
     a_batch_is_judged_one_by_one(factory).await;
     records_survive_the_store(factory).await;
 }
@@ -152,6 +153,20 @@ async fn what_is_no_step_is_refused(factory: &dyn Factory) {
     let moved = scene.swap(s, ANNE, &open, &other).await;
     assert!(matches!(moved, Swapped::Illegal(_)), "the cut cannot move: {moved:?}");
     assert_eq!(scene.record(ANNE).await, open);
+}
+
+/// A restore depends on it: players come back with the epochs and versions that they had.
+async fn a_record_is_created_with_any_epoch_and_version(factory: &dyn Factory) {
+    let scene = Scene::new(factory).await;
+    let s = scene.acquire(S).await;
+    let data = PlayerData { version: StateVersion(1 << 40), ..data(4) };
+    let restored = OwnerRecord { owner_epoch: OwnerEpoch(1 << 33), ..OwnerRecord::created(S, data) };
+    assert_eq!(scene.swap_from(s, ANNE, Expect::Absent, restored.clone()).await, Swapped::Done);
+    assert_eq!(scene.record(ANNE).await, restored);
+    let again = scene.swap_from(s, ANNE, Expect::Absent, restored.clone()).await;
+    assert_eq!(again, Swapped::Conflict(Some(restored.clone())), "who creates it again hears what is there");
+    let claimed = scene.step(s, ANNE, &restored, restored.claimed(S)).await;
+    assert_eq!(claimed.owner_epoch, OwnerEpoch((1 << 33) + 1), "it goes on from there");
 }
 
 async fn a_batch_is_judged_one_by_one(factory: &dyn Factory) {
