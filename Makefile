@@ -23,8 +23,9 @@ HTTP ?= 127.0.0.1:8080
 SEEDS ?= 2000
 
 CARGO_DENY_VERSION := 0.20.2
+MOTO_VERSION := 5.1.22
 
-.PHONY: help demo build release test lint check-each unit seeds e2e-python browser deny clean
+.PHONY: help demo build release test lint check-each unit seeds s3 e2e-python browser deny clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
@@ -38,7 +39,7 @@ build: ## Build everything for development
 release: ## Build the darkages command, and the zone server, as users get them
 	$(CARGO) build --locked --release --bin darkages --bin zone-server
 
-test: lint check-each unit seeds e2e-python browser deny ## Check everything
+test: lint check-each unit seeds s3 e2e-python browser deny ## Check everything
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
@@ -55,6 +56,9 @@ unit: ## Run unit, property, golden and in-process tests
 
 seeds: release ## Run simulated worlds with faults at every step of a handoff
 	$(DARKAGES) sim --seeds $(SEEDS)
+
+s3: .cache/s3/ready ## Keep backups in a bucket of a real server
+	S3_SERVER=$(abspath .cache/s3/bin/moto_server) $(CARGO) test --locked -p darkages-ctl --test backup -- --ignored
 
 e2e-python: release .cache/venv/ready ## Join a world with a client in another language
 	.cache/venv/bin/python -m unittest discover --start-directory e2e/python --verbose
@@ -75,6 +79,12 @@ clean: ## Remove everything that was built or installed here
 	.ci/need python3-venv=python3
 	python3 -m venv .cache/venv
 	.cache/venv/bin/pip install --quiet --requirement $<
+	touch $@
+
+.cache/s3/ready: Makefile
+	.ci/need python3-venv=python3
+	python3 -m venv .cache/s3
+	.cache/s3/bin/pip install --quiet 'moto[server]==$(MOTO_VERSION)'
 	touch $@
 
 e2e/browser/node_modules/ready: e2e/browser/package-lock.json

@@ -6,7 +6,7 @@ mod doubles;
 mod drive;
 mod faults;
 mod feed;
-mod home;
+pub mod home;
 mod kills;
 mod options;
 mod pilot;

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod bounds;
 mod exit;
 mod local;
@@ -24,6 +25,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Backup(backup::Args),
     Local(local::Args),
     Plan(plan::Args),
     Sim(sim::Args),
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::of_usage(&error),
     };
     exit::of_run(match command {
+        Command::Backup(args) => backup::run(args),
         Command::Local(args) => local::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Sim(args) => sim::run(args),

@@ -12,7 +12,7 @@ use crate::exit::BadInput;
 pub const WORLD_NAME: &str = "local";
 
 /// File of the store in its directory.
-const STORE_FILE: &str = "world.redb";
+pub const STORE_FILE: &str = "world.redb";
 
 /// File of the key that tokens are sealed with, while zones run in processes of their own.
 const KEY_FILE: &str = "world.key";

@@ -1,0 +1,303 @@
+//! Making a backup: pages of the store in, bounded files out, the manifest last.
+//!
+//! Each owner record is one atomic read, so a player is in the backup as he was at some moment of the run. Records of two
+//! players may be of two moments: a trade that happens meanwhile may be in one of them only, unless nobody writes.
+//! Leases and map are read after the records, so that every shard that made something in a record is known with an epoch
+//! at least as high as the one under which it did.
+
+use std::io;
+
+use darkages_store::{Clock, LogSeq, Store, StoreError, codec};
+use darkages_topology::{PlayerId, ShardId};
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+
+use super::catalogue::Whole;
+use super::digest::Digest;
+use super::format::{Filling, Incarnation, Indexed, Kind, Logged, Owner};
+use super::id::BackupId;
+use super::limits::{MAX_RUN, PAGE};
+use super::manifest::{self, Completeness, FileEntry, JournalPosition, Manifest, Parent};
+use super::pack::Compression;
+use super::read::{ReadError, Records};
+use super::stop::{Stop, Stopped};
+use super::target::{Target, TargetError};
+
+/// What to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// The name of the world.
+    pub world: &'a str,
+    /// The name of the backup.
+    pub id: BackupId,
+    /// When it is begun.
+    pub created: Timestamp,
+    /// How its files are compressed.
+    pub compression: Compression,
+    /// The backup on which it builds; `None` makes a full one.
+    pub parent: Option<&'a Whole>,
+}
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The world cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The backup cannot be written.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The index of the parent cannot be used.
+    #[error("the parent is broken: make a full backup")]
+    Parent(#[from] ReadError),
+    /// A file cannot be compressed.
+    #[error("compressing a file")]
+    Pack(#[source] io::Error),
+    /// Players are never removed from a world, so this is another one, or an older state of it.
+    #[error("{player} is in the parent {parent} and not in this world: make a full backup")]
+    Vanished {
+        /// Who.
+        player: PlayerId,
+        /// The parent.
+        parent: BackupId,
+    },
+    /// Somebody wants an end.
+    #[error(transparent)]
+    Stopped(Stopped),
+    /// The next run may take it for an interrupted one.
+    #[error("it took longer than {} hours, after which an unfinished backup may be removed", MAX_RUN.as_secs() / 3_600)]
+    TooLong,
+}
+
+/// Makes a backup. When this fails, what it has written so far has no manifest and is no backup.
+///
+/// # Errors
+/// See [`CreateError`].
+pub async fn create(
+    store: &dyn Store,
+    target: &Target,
+    order: Order<'_>,
+    clock: &dyn Clock,
+    stop: &Stop,
+    bar: &ProgressBar,
+) -> Result<Manifest, CreateError> {
+    let Order { world, id, created, compression, parent } = order;
+    let mut files = Files { target, stop, id, compression, written: Vec::new() };
+    let players = owners(store, &mut files, parent, bar).await?;
+    let incarnations = leases(store, &mut files).await?;
+    let journal = journal(store, &mut files, &incarnations, parent).await?;
+    map(store, &mut files).await?;
+    let finished = now(clock);
+    if finished.duration_since(created) > jiff::SignedDuration::try_from(MAX_RUN).unwrap_or_default() {
+        return Err(CreateError::TooLong);
+    }
+    let mut files = files.written;
+    files.sort_by_key(|file| file.kind);
+    let manifest = Manifest {
+        format: manifest::FORMAT,
+        world: world.to_owned(),
+        id,
+        kind: if parent.is_some() { Completeness::Incremental } else { Completeness::Full },
+        parent: parent.map(|parent| Parent { id: parent.manifest.id, digest: parent.digest }),
+        created,
+        finished,
+        compression,
+        players,
+        journal,
+        files,
+    };
+    if stop.is_wanted() {
+        return Err(CreateError::Stopped(Stopped));
+    }
+    let (bytes, _) = manifest.seal();
+    target.write(id, manifest::NAME, bytes).await?;
+    Ok(manifest)
+}
+
+/// The time by this clock, in whole milliseconds as manifests have it.
+pub fn now(clock: &dyn Clock) -> Timestamp {
+    let millis = i64::try_from(clock.unix().as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+}
+
+/// The files of a backup that is being made.
+struct Files<'a> {
+    target: &'a Target,
+    stop: &'a Stop,
+    id: BackupId,
+    compression: Compression,
+    written: Vec<FileEntry>,
+}
+
+/// Records of one kind on their way into files.
+struct Sink {
+    kind: Kind,
+    filling: Filling,
+}
+
+impl Sink {
+    fn new(kind: Kind) -> Self {
+        Self { kind, filling: Filling::new(kind) }
+    }
+
+    async fn push(&mut self, files: &mut Files<'_>, record: &[u8]) -> Result<(), CreateError> {
+        if !self.filling.has_room(record.len()) {
+            let full = std::mem::replace(&mut self.filling, Filling::new(self.kind));
+            files.write(self.kind, full).await?;
+        }
+        self.filling.push(record);
+        Ok(())
+    }
+
+    async fn finish(self, files: &mut Files<'_>) -> Result<(), CreateError> {
+        files.write(self.kind, self.filling).await
+    }
+}
+
+impl Files<'_> {
+    /// Refuses to go on when somebody wants an end. Asked between two writes: one that is under way would go on by itself,
+    /// and be there after everything was cleaned up.
+    fn go_on(&self) -> Result<(), CreateError> {
+        if self.stop.is_wanted() { Err(CreateError::Stopped(Stopped)) } else { Ok(()) }
+    }
+
+    /// Writes a file, unless it has nothing.
+    async fn write(&mut self, kind: Kind, filling: Filling) -> Result<(), CreateError> {
+        if filling.records() == 0 {
+            return Ok(());
+        }
+        self.go_on()?;
+        let number = self.written.iter().filter(|file| file.kind == kind).count();
+        let name = manifest::file_name(kind, number, self.compression);
+        let (records, raw) = (filling.records(), filling.into_bytes());
+        let raw_bytes = raw.len() as u64;
+        let bytes = self.compression.pack(raw).map_err(CreateError::Pack)?;
+        let entry = FileEntry { name, kind, bytes: bytes.len() as u64, raw_bytes, records, sha256: Digest::of(&bytes) };
+        self.target.write(self.id, &entry.name, bytes).await?;
+        self.written.push(entry);
+        Ok(())
+    }
+}
+
+/// Writes owner records and index; says how many players there are.
+async fn owners(
+    store: &dyn Store,
+    files: &mut Files<'_>,
+    parent: Option<&Whole>,
+    bar: &ProgressBar,
+) -> Result<u64, CreateError> {
+    let mut before = Before::new(files.target, parent).await?;
+    let (mut owners, mut index) = (Sink::new(Kind::Owners), Sink::new(Kind::Index));
+    let (mut after, mut players) = (None, 0);
+    loop {
+        let page = store.scan_owners(after, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        for (player, record) in &page {
+            let owner = Owner::new(*player, record);
+            let indexed = Indexed { player: *player, digest: Digest::of(&owner.bytes).short() };
+            index.push(files, &indexed.encode()).await?;
+            if before.changed(indexed).await? {
+                owners.push(files, &owner.encode()).await?;
+            }
+        }
+        files.go_on()?;
+        players += page.len() as u64;
+        bar.inc(page.len() as u64);
+    }
+    before.end()?;
+    owners.finish(files).await?;
+    index.finish(files).await?;
+    Ok(players)
+}
+
+/// What the parent knew, walked through beside the world.
+struct Before<'a> {
+    known: Option<(BackupId, Records<'a, Indexed>)>,
+    next: Option<Indexed>,
+}
+
+impl<'a> Before<'a> {
+    async fn new(target: &'a Target, parent: Option<&'a Whole>) -> Result<Self, CreateError> {
+        let Some(parent) = parent else { return Ok(Self { known: None, next: None }) };
+        let mut records = Records::new(target, &parent.manifest);
+        let next = records.next().await?;
+        Ok(Self { known: Some((parent.manifest.id, records)), next })
+    }
+
+    /// Whether the parent has this player otherwise or not at all. Players come in order.
+    async fn changed(&mut self, now: Indexed) -> Result<bool, CreateError> {
+        let Some((parent, records)) = &mut self.known else { return Ok(true) };
+        match self.next {
+            Some(before) if before.player < now.player => {
+                Err(CreateError::Vanished { player: before.player, parent: *parent })
+            }
+            Some(before) if before.player == now.player => {
+                self.next = records.next().await?;
+                Ok(before.digest != now.digest)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// After the last player of the world.
+    fn end(self) -> Result<(), CreateError> {
+        match (self.known, self.next) {
+            (Some((parent, _)), Some(Indexed { player, .. })) => Err(CreateError::Vanished { player, parent }),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn leases(store: &dyn Store, files: &mut Files<'_>) -> Result<Vec<ShardId>, CreateError> {
+    let mut sink = Sink::new(Kind::Leases);
+    let mut shards: Vec<ShardId> = Vec::new();
+    loop {
+        let page = store.leases(shards.last().copied(), PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        for view in page {
+            let (shard, epoch) = (view.fence.shard, view.fence.epoch);
+            sink.push(files, &Incarnation { shard, epoch, zone: view.zone }.encode()).await?;
+            shards.push(shard);
+        }
+    }
+    sink.finish(files).await?;
+    Ok(shards)
+}
+
+/// Writes what the logs have since the parent. Only a shard that somebody held has a log.
+async fn journal(
+    store: &dyn Store,
+    files: &mut Files<'_>,
+    shards: &[ShardId],
+    parent: Option<&Whole>,
+) -> Result<Vec<JournalPosition>, CreateError> {
+    let saved = parent.map_or(&[][..], |parent| &parent.manifest.journal);
+    let mut sink = Sink::new(Kind::Journal);
+    let mut positions = Vec::with_capacity(shards.len());
+    for &shard in shards {
+        let known = saved.binary_search_by_key(&shard, |position| position.shard);
+        let mut next = LogSeq(known.map_or(0, |at| saved[at].next));
+        loop {
+            let page = store.read_log(shard, next, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            next = last.seq.next();
+            for entry in page {
+                sink.push(files, &Logged { shard, entry }.encode()).await?;
+            }
+        }
+        positions.push(JournalPosition { shard, next: next.0 });
+    }
+    sink.finish(files).await?;
+    Ok(positions)
+}
+
+async fn map(store: &dyn Store, files: &mut Files<'_>) -> Result<(), CreateError> {
+    let mut sink = Sink::new(Kind::Map);
+    if let Some(document) = store.load_topology().await? {
+        sink.push(files, &codec::encode_topology(&document)).await?;
+    }
+    sink.finish(files).await
+}
