@@ -13,6 +13,7 @@ mod command;
 mod compare;
 mod create;
 mod digest;
+mod files;
 mod format;
 mod id;
 mod limits;

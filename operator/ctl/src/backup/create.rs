@@ -14,10 +14,11 @@ use jiff::Timestamp;
 
 use super::catalogue::Whole;
 use super::digest::Digest;
-use super::format::{Filling, Incarnation, Indexed, Kind, Logged, Owner};
+use super::files::{Files, Sink};
+use super::format::{Incarnation, Indexed, Kind, Logged, Owner};
 use super::id::BackupId;
 use super::limits::{MAX_RUN, PAGE};
-use super::manifest::{self, Completeness, FileEntry, JournalPosition, Manifest, Parent};
+use super::manifest::{self, Completeness, JournalPosition, Manifest, Parent};
 use super::pack::Compression;
 use super::read::{ReadError, Records};
 use super::stop::{Stop, Stopped};
@@ -87,6 +88,7 @@ pub async fn create(
     let incarnations = leases(store, &mut files).await?;
     let journal = journal(store, &mut files, &incarnations, parent).await?;
     map(store, &mut files).await?;
+    files.go_on()?;
     let finished = now(clock);
     if finished.duration_since(created) > jiff::SignedDuration::try_from(MAX_RUN).unwrap_or_default() {
         return Err(CreateError::TooLong);
@@ -106,9 +108,6 @@ pub async fn create(
         journal,
         files,
     };
-    if stop.is_wanted() {
-        return Err(CreateError::Stopped(Stopped));
-    }
     let (bytes, _) = manifest.seal();
     target.write(id, manifest::NAME, bytes).await?;
     Ok(manifest)
@@ -118,65 +117,6 @@ pub async fn create(
 pub fn now(clock: &dyn Clock) -> Timestamp {
     let millis = i64::try_from(clock.unix().as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
-}
-
-/// The files of a backup that is being made.
-struct Files<'a> {
-    target: &'a Target,
-    stop: &'a Stop,
-    id: BackupId,
-    compression: Compression,
-    written: Vec<FileEntry>,
-}
-
-/// Records of one kind on their way into files.
-struct Sink {
-    kind: Kind,
-    filling: Filling,
-}
-
-impl Sink {
-    fn new(kind: Kind) -> Self {
-        Self { kind, filling: Filling::new(kind) }
-    }
-
-    async fn push(&mut self, files: &mut Files<'_>, record: &[u8]) -> Result<(), CreateError> {
-        if !self.filling.has_room(record.len()) {
-            let full = std::mem::replace(&mut self.filling, Filling::new(self.kind));
-            files.write(self.kind, full).await?;
-        }
-        self.filling.push(record);
-        Ok(())
-    }
-
-    async fn finish(self, files: &mut Files<'_>) -> Result<(), CreateError> {
-        files.write(self.kind, self.filling).await
-    }
-}
-
-impl Files<'_> {
-    /// Refuses to go on when somebody wants an end. Asked between two writes: one that is under way would go on by itself,
-    /// and be there after everything was cleaned up.
-    fn go_on(&self) -> Result<(), CreateError> {
-        if self.stop.is_wanted() { Err(CreateError::Stopped(Stopped)) } else { Ok(()) }
-    }
-
-    /// Writes a file, unless it has nothing.
-    async fn write(&mut self, kind: Kind, filling: Filling) -> Result<(), CreateError> {
-        if filling.records() == 0 {
-            return Ok(());
-        }
-        self.go_on()?;
-        let number = self.written.iter().filter(|file| file.kind == kind).count();
-        let name = manifest::file_name(kind, number, self.compression);
-        let (records, raw) = (filling.records(), filling.into_bytes());
-        let raw_bytes = raw.len() as u64;
-        let bytes = self.compression.pack(raw).map_err(CreateError::Pack)?;
-        let entry = FileEntry { name, kind, bytes: bytes.len() as u64, raw_bytes, records, sha256: Digest::of(&bytes) };
-        self.target.write(self.id, &entry.name, bytes).await?;
-        self.written.push(entry);
-        Ok(())
-    }
 }
 
 /// Writes owner records and index; says how many players there are.
@@ -278,20 +218,38 @@ async fn journal(
     let mut sink = Sink::new(Kind::Journal);
     let mut positions = Vec::with_capacity(shards.len());
     for &shard in shards {
-        let known = saved.binary_search_by_key(&shard, |position| position.shard);
-        let mut next = LogSeq(known.map_or(0, |at| saved[at].next));
+        let mut position = JournalPosition { shard, next: 0, last: None };
+        if let Ok(at) = saved.binary_search_by_key(&shard, |position| position.shard)
+            && goes_on(store, saved[at]).await?
+        {
+            position = saved[at];
+        }
         loop {
-            let page = store.read_log(shard, next, PAGE).await?;
+            let page = store.read_log(shard, LogSeq(position.next), PAGE).await?;
             let Some(last) = page.last() else { break };
-            next = last.seq.next();
+            position.next = last.seq.next().0;
             for entry in page {
-                sink.push(files, &Logged { shard, entry }.encode()).await?;
+                let record = Logged { shard, entry }.encode();
+                position.last = Some(Digest::of(&record));
+                sink.push(files, &record).await?;
             }
         }
-        positions.push(JournalPosition { shard, next: next.0 });
+        positions.push(position);
     }
     sink.finish(files).await?;
     Ok(positions)
+}
+
+/// Whether a log is the one that was saved up to this position. That of a restored world starts anew, and all of it is
+/// still to be saved then.
+async fn goes_on(store: &dyn Store, saved: JournalPosition) -> Result<bool, CreateError> {
+    let JournalPosition { shard, next, last } = saved;
+    let (Some(last), Some(at)) = (last, next.checked_sub(1)) else { return Ok(false) };
+    let found = store.read_log(shard, LogSeq(at), 1).await?.pop();
+    Ok(found.is_some_and(|entry| {
+        // Stores drop old entries; then there is nothing to compare with, and nothing to save twice.
+        entry.seq.0 > at || Digest::of(&Logged { shard, entry }.encode()) == last
+    }))
 }
 
 async fn map(store: &dyn Store, files: &mut Files<'_>) -> Result<(), CreateError> {

@@ -64,6 +64,8 @@ pub struct JournalPosition {
     pub shard: ShardId,
     /// The place from which the next backup goes on.
     pub next: u64,
+    /// The digest of the last entry that was saved: it tells whether the log is still the same one.
+    pub last: Option<Digest>,
 }
 
 /// A data file.

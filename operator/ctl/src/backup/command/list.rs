@@ -87,14 +87,14 @@ fn about(whole: &Whole) -> About {
 
 fn table(rows: &[Row]) -> Result<String, std::fmt::Error> {
     let mut table = String::new();
-    writeln!(table, "{:<25}  {:<11} {:>9} {:>9} {:>11}  world", "id", "kind", "players", "records", "size")?;
+    writeln!(table, "{:<29}  {:<11} {:>9} {:>9} {:>11}  world", "id", "kind", "players", "records", "size")?;
     for Row { id, state, problem, about } in rows {
         let id = id.to_string();
         match about {
-            None => write!(table, "{id:<25}  {state:<11}")?,
+            None => write!(table, "{id:<29}  {state:<11}")?,
             Some(About { kind, players, records, bytes, world, .. }) => {
                 let size = super::human(*bytes);
-                write!(table, "{id:<25}  {kind:<11} {players:>9} {records:>9} {size:>11}  {world}")?;
+                write!(table, "{id:<29}  {kind:<11} {players:>9} {records:>9} {size:>11}  {world}")?;
             }
         }
         match problem {

@@ -50,6 +50,31 @@ async fn an_incremental_backup_has_those_who_changed() {
 }
 
 #[tokio::test]
+async fn a_restored_world_goes_on_with_the_chain_and_a_log_of_its_own() {
+    let (world, vault) = (World::lived_in(50).await, Vault::new());
+    let first = vault.create(&world, 1, GZIP, None).await.expect("a full one");
+    assert_eq!(first.records(Kind::Journal), Some(8), "eight have traded");
+    let catalogue = vault.catalogue().await;
+    let restored = restore(&vault.target, &catalogue.chain(first.id).expect("whole")).await.expect("restored");
+    let s = restored.acquire(S).await;
+    for turn in 1..=9 {
+        restored.trade(PlayerId(41), s, OwnerEpoch(1)).await;
+        if turn == 1 {
+            restored.clock.advance(std::time::Duration::from_secs(1));
+            let catalogue = vault.catalogue().await;
+            let shorter = vault.create(&restored, 2, GZIP, catalogue.whole().next()).await.expect("incremental");
+            assert_eq!(shorter.records(Kind::Journal), Some(1), "its log is shorter than the one that was saved");
+        }
+    }
+    restored.clock.advance(std::time::Duration::from_secs(1));
+    let catalogue = vault.catalogue().await;
+    let first = catalogue.get(first.id).expect("it is there");
+    let longer = vault.create(&restored, 3, GZIP, Some(first)).await.expect("incremental");
+    assert_eq!(longer.records(Kind::Journal), Some(9), "its log is longer, and yet another");
+    assert_eq!(longer.records(Kind::Owners), Some(1 + 16), "who traded, and whose handoffs are over");
+}
+
+#[tokio::test]
 async fn a_world_that_has_lost_players_is_not_the_parents() {
     let vault = Vault::new();
     vault.create(&World::lived_in(50).await, 1, GZIP, None).await.expect("a full one");

@@ -80,7 +80,7 @@ fn manifest() -> Manifest {
         finished: at(1_700_000_002),
         compression: GZIP,
         players: 2,
-        journal: vec![JournalPosition { shard: ShardId(1), next: 3 }],
+        journal: vec![JournalPosition { shard: ShardId(1), next: 3, last: Some(Digest::of(b"entry")) }],
         files: vec![file("owners-00000.gz", Kind::Owners, 2), file("index-00000.gz", Kind::Index, 2)],
     }
 }
