@@ -25,7 +25,7 @@ SEEDS ?= 2000
 CARGO_DENY_VERSION := 0.20.2
 MOTO_VERSION := 5.1.22
 
-.PHONY: help demo build release test lint check-each unit seeds s3 e2e-python browser deny clean
+.PHONY: help demo build release test lint check-each unit cassandra cql-cluster seeds s3 e2e-python browser deny clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
@@ -39,7 +39,7 @@ build: ## Build everything for development
 release: ## Build the darkages command, and the zone server, as users get them
 	$(CARGO) build --locked --release --bin darkages --bin zone-server
 
-test: lint check-each unit seeds s3 e2e-python browser deny ## Check everything
+test: lint check-each unit cql-cluster seeds s3 e2e-python browser deny ## Check everything
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
@@ -50,7 +50,7 @@ check-each: $(addprefix check-,$(CRATES)) ## Check every crate alone
 check-%:
 	$(CARGO) check --locked -p $*
 
-unit: ## Run unit, property, golden and in-process tests
+unit: .cache/cassandra/ready ## Run unit, property, golden and in-process tests, and those of stores with real servers
 	.ci/need redis-server=redis-server
 	$(CARGO) test --locked --workspace
 
@@ -74,6 +74,18 @@ deny: .cache/tools/bin/cargo-deny ## Check licences, bans and sources of all dep
 clean: ## Remove everything that was built or installed here
 	$(CARGO) clean
 	rm -rf .cache e2e/browser/node_modules
+
+cassandra: .cache/cassandra/ready ## Get the Cassandra that tests of the CQL driver start
+
+cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under concurrent trades
+	$(CARGO) test --locked -p darkages-store --test cql -- --ignored
+
+# Version and dependencies are pinned in the pom; nothing of it is linked into anything of ours.
+.cache/cassandra/ready: zone/store/tests/cassandra/pom.xml
+	.ci/need openjdk-17-jre-headless=java maven=mvn
+	rm -rf .cache/cassandra
+	mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath .cache/cassandra/lib)
+	touch $@
 
 .cache/venv/ready: e2e/python/requirements.txt
 	.ci/need python3-venv=python3

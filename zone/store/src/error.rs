@@ -140,6 +140,15 @@ pub enum OpenError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// Its server answers, but does not let us in.
+    #[error("{place}: does not let us in ({source}): check user and password in the URL")]
+    Denied {
+        /// Where.
+        place: String,
+        /// What the server says.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// Its server is set up in a way that would lose what it acknowledges.
     #[error("{place}: is not set up to keep a world ({found}): {fix}")]
     Unsuitable {
@@ -181,6 +190,7 @@ impl OpenError {
             Self::OtherWorld { .. } => "other_world",
             Self::Corrupt { .. } => "corrupt",
             Self::Unreachable { .. } => "unreachable",
+            Self::Denied { .. } => "denied",
             Self::Unsuitable { .. } => "unsuitable",
             Self::ForeignKeys { .. } => "foreign",
             Self::World { .. } | Self::Url(_) => "invalid",

@@ -1,7 +1,7 @@
 //! The store port: who owns what, and what survives a crash.
 //!
 //! [`Store`] is what zones, the directory and the planner ask for, [`open`] makes one from a URL. [`embedded`] keeps a world in
-//! one file of one process, [`redis`] in Redis, shared by all processes of a world.
+//! one file of one process, [`redis`] in Redis and [`cql`] in servers that speak CQL, shared by all processes of a world.
 //! [`conformance`] is the suite that every driver passes, [`faulty`] puts slowness, absence and lost answers before one.
 //! [`transition`] holds the rules by which owner records may change; it is pure.
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@ mod check;
 pub mod clock;
 pub mod codec;
 pub mod conformance;
+pub mod cql;
 pub mod document;
 pub mod embedded;
 pub mod error;
@@ -27,6 +28,7 @@ pub mod transition;
 pub mod url;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use cql::{Cql, CqlOptions};
 pub use document::{TopologyDocument, TopologySwapped};
 pub use embedded::Embedded;
 pub use error::{OpenError, StoreError};

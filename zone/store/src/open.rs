@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cql::Cql;
 use crate::embedded::Embedded;
 use crate::error::OpenError;
 use crate::port::Store;
@@ -23,5 +24,6 @@ pub async fn open(url: &str, world: &str) -> Result<Arc<dyn Store>, OpenError> {
             Ok(Arc::new(opened.map_err(stopped)??))
         }
         StoreUrl::Redis(url) => Ok(Arc::new(RedisStore::open(url, world).await?)),
+        StoreUrl::Cql(options) => Ok(Arc::new(Cql::open(&options, world).await?)),
     }
 }

@@ -5,6 +5,7 @@
 //! redis://[USER:PASSWORD@]HOST[:PORT][/DB][?OPTIONS]          one Redis
 //! redis+sentinel://[…@]HOST[:PORT],HOST[:PORT]…/NAME[?…]      the primary that sentinels know as NAME
 //! redis+cluster://[…@]HOST[:PORT],HOST[:PORT]…[?…]            a Redis Cluster
+//! cql://[USER:PASSWORD@]HOST[:PORT],…/KEYSPACE[?OPTIONS]       Cassandra or ScyllaDB, see [`CqlOptions`]
 //! ```
 //!
 //! `rediss` in place of `redis` is TLS. Options: `replicas=N`, how many replicas confirm what is durable; `ca=FILE`, the
@@ -13,6 +14,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
+
+use crate::cql::CqlOptions;
 
 /// Servers in one URL, at most; more help nobody to find the primary.
 const MAX_NODES: usize = 64;
@@ -30,6 +33,8 @@ pub enum StoreUrl {
     Embedded(PathBuf),
     /// In Redis.
     Redis(RedisUrl),
+    /// In servers that speak CQL.
+    Cql(Box<CqlOptions>),
 }
 
 /// Where a Redis is, and how to be let in.
@@ -142,7 +147,8 @@ impl std::str::FromStr for StoreUrl {
         let (name, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
         match (name, kind) {
             ("redis" | "rediss", "" | "sentinel" | "cluster") => redis(rest, name == "rediss", kind).map(Self::Redis),
-            _ => wrong("scheme", "is unknown, give redis, rediss, either with +sentinel or +cluster, or a path"),
+            ("cql", "") => CqlOptions::parse(url).map(|options| Self::Cql(Box::new(options))),
+            _ => wrong("scheme", "is unknown, give redis, rediss, either with +sentinel or +cluster, cql, or a path"),
         }
     }
 }

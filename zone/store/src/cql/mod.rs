@@ -1,0 +1,252 @@
+//! The CQL driver: a world in one keyspace of Cassandra or ScyllaDB, for any number of processes.
+//!
+//! What flows in are calls of the port, each with a deadline and bounded in number; what flows out are statements on one
+//! partition each, prepared, to a replica of it. Nothing is kept in this process but places of the log that are its own, so
+//! that any process may go at any moment.
+//!
+//! Four invariants carry it, each explained where it is kept; ADR 11 puts them together:
+//! - a lease that was seen to be over stays over ([`leases`]);
+//! - a write is as good as made when its writer's lease was live, or does nothing ([`owners`]);
+//! - all records of a transaction change at the moment of one decision ([`marks`], [`transactions`]);
+//! - a list is never short of an entry ([`lists`]).
+
+mod keys;
+mod leases;
+mod lists;
+mod log;
+mod marks;
+mod migrate;
+mod open;
+mod owners;
+mod schema;
+mod sessions;
+mod statements;
+mod swaps;
+mod transactions;
+pub mod url;
+mod wire;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use darkages_topology::{PlayerId, Revision, ShardId, ZoneId};
+use tokio::sync::Semaphore;
+
+use crate::check;
+use crate::document::{TopologyDocument, TopologySwapped};
+use crate::error::{OpenError, StoreError};
+use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
+use crate::lease::{Acquired, Fence, LeaseView, Renewed};
+use crate::limits::MAX_PAGE;
+use crate::owner::{OwnerRecord, Swap, Swapped};
+use crate::port::Store;
+use crate::session::{NonceUse, Session};
+
+pub use leases::GUARD;
+pub use url::{CqlOptions, Credentials, Quorum, Replication};
+
+use statements::Statements;
+use wire::{Wire, unavailable};
+
+/// Calls under way at a time; one more is refused. A zone has at most a quarter of it.
+pub const MAX_CALLS: usize = 4_096;
+
+/// Seconds for which entries of the log are kept.
+struct Lives {
+    journal: i32,
+    events: i32,
+}
+
+/// What all calls share.
+struct Inner {
+    wire: Wire,
+    statements: Statements,
+    lives: Lives,
+    places: log::Places,
+    /// Shards that are in the list of shards, as far as this process knows.
+    listed: Mutex<BTreeSet<ShardId>>,
+}
+
+impl Inner {
+    fn listed(&self) -> MutexGuard<'_, BTreeSet<ShardId>> {
+        // It is only ever too small, whatever panicked.
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A store in servers that speak CQL.
+pub struct Cql {
+    inner: Inner,
+    calls: Semaphore,
+    deadline: Duration,
+    closed: AtomicBool,
+}
+
+impl Cql {
+    /// Opens the store of `world` in the keyspace of `options`; makes the keyspace and its tables where there are none, and
+    /// brings older tables to this version. Any number of processes may do so at once.
+    ///
+    /// # Errors
+    /// When no server answers or lets us in, and when the keyspace belongs to something else, to another world or to a newer
+    /// version; it is left as it is then.
+    pub async fn open(options: &CqlOptions, world: &str) -> Result<Self, OpenError> {
+        let inner = open::open(options, world).await?;
+        let calls = Semaphore::new(MAX_CALLS);
+        Ok(Self { inner, calls, deadline: options.timeout, closed: AtomicBool::new(false) })
+    }
+
+    /// Carries a call out within its deadline. One that is given up may still take effect.
+    async fn call<T>(
+        &self,
+        action: &'static str,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        let full = |_| StoreError::Full { what: "the list of calls to the store", limit: MAX_CALLS };
+        let _call = self.calls.try_acquire().map_err(full)?;
+        match tokio::time::timeout(self.deadline, work).await {
+            Ok(result) => result,
+            Err(_) => Err(unavailable(action, format!("no answer within {:?}", self.deadline))),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Cql {
+    async fn acquire(&self, shard: ShardId, zone: &ZoneId, ttl: Duration) -> Result<Acquired, StoreError> {
+        check::lease(Some(zone), ttl)?;
+        self.call("acquiring a lease", self.inner.acquire(shard, zone, ttl)).await
+    }
+
+    async fn renew(&self, fence: Fence, ttl: Duration) -> Result<Renewed, StoreError> {
+        check::lease(None, ttl)?;
+        self.call("renewing a lease", self.inner.renew(fence, ttl)).await
+    }
+
+    async fn release(&self, fence: Fence) -> Result<(), StoreError> {
+        self.call("releasing a lease", self.inner.release(fence)).await
+    }
+
+    async fn look(&self, shard: ShardId) -> Result<Option<LeaseView>, StoreError> {
+        const ACTION: &str = "looking at a lease";
+        self.call(ACTION, self.inner.look(ACTION, shard)).await
+    }
+
+    async fn leases(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<LeaseView>, StoreError> {
+        self.call("listing leases", self.inner.leases(after, limit.min(MAX_PAGE))).await
+    }
+
+    async fn load_topology(&self) -> Result<Option<TopologyDocument>, StoreError> {
+        const ACTION: &str = "reading the shard map";
+        self.call(ACTION, self.inner.load_topology(ACTION)).await
+    }
+
+    async fn compare_and_swap_topology(
+        &self,
+        expected: Option<Revision>,
+        next: TopologyDocument,
+    ) -> Result<TopologySwapped, StoreError> {
+        check::topology(&next)?;
+        if expected.is_some_and(|expected| expected >= next.revision) {
+            let problem = "must be above the expected one".to_owned();
+            return Err(StoreError::Invalid { field: "the revision", problem });
+        }
+        self.call("swapping the shard map", self.inner.swap_topology(expected, next)).await
+    }
+
+    async fn owner(&self, player: PlayerId) -> Result<Option<OwnerRecord>, StoreError> {
+        const ACTION: &str = "reading an owner record";
+        self.call(ACTION, self.inner.owner(ACTION, player)).await
+    }
+
+    async fn owners(&self, players: &[PlayerId]) -> Result<Vec<Option<OwnerRecord>>, StoreError> {
+        const ACTION: &str = "reading owner records";
+        check::batch(players.len())?;
+        self.call(ACTION, self.inner.owners(ACTION, players)).await
+    }
+
+    async fn owned_by(
+        &self,
+        shard: ShardId,
+        after: Option<PlayerId>,
+        limit: usize,
+    ) -> Result<Vec<(PlayerId, OwnerRecord)>, StoreError> {
+        self.call("listing the players of a shard", self.inner.owned_by(shard, after, limit.min(MAX_PAGE))).await
+    }
+
+    async fn owning_shards(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardId>, StoreError> {
+        self.call("listing shards with players", self.inner.owning_shards(after, limit.min(MAX_PAGE))).await
+    }
+
+    async fn scan_owners(
+        &self,
+        after: Option<PlayerId>,
+        limit: usize,
+    ) -> Result<Vec<(PlayerId, OwnerRecord)>, StoreError> {
+        self.call("listing all players", self.inner.scan_owners(after, limit.min(MAX_PAGE))).await
+    }
+
+    async fn swap(&self, fence: Fence, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError> {
+        check::swaps(&swaps)?;
+        self.call("swapping owner records", self.inner.swap(fence, swaps)).await
+    }
+
+    async fn save_batch(&self, fence: Fence, checkpoints: Vec<Checkpoint>) -> Result<Vec<Saved>, StoreError> {
+        check::checkpoints(&checkpoints)?;
+        self.call("saving checkpoints", self.inner.save_batch(fence, checkpoints)).await
+    }
+
+    async fn commit(&self, fence: Fence, transaction: Transaction) -> Result<Committed, StoreError> {
+        check::transaction(&transaction)?;
+        self.call("committing a transaction", self.inner.commit(fence, transaction)).await
+    }
+
+    async fn append(&self, fence: Fence, events: Vec<Event>) -> Result<LogSeq, StoreError> {
+        check::events(&events)?;
+        self.call("appending to the log", self.inner.append(fence, events)).await
+    }
+
+    async fn read_log(&self, shard: ShardId, from: LogSeq, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.call("reading the log", self.inner.read_log(shard, from, limit.min(MAX_PAGE))).await
+    }
+
+    async fn open_session(&self, session: Session, ttl: Duration) -> Result<Option<Session>, StoreError> {
+        check::session(&session, ttl)?;
+        self.call("opening a session", self.inner.open_session(session, ttl)).await
+    }
+
+    async fn session(&self, player: PlayerId) -> Result<Option<Session>, StoreError> {
+        self.call("reading a session", self.inner.session(player)).await
+    }
+
+    async fn close_session(&self, player: PlayerId, id: u128) -> Result<bool, StoreError> {
+        self.call("closing a session", self.inner.close_session(player, id)).await
+    }
+
+    async fn use_nonce(&self, nonce: u128, expires_unix_s: u64) -> Result<NonceUse, StoreError> {
+        self.call("using a token", self.inner.use_nonce(nonce, expires_unix_s)).await
+    }
+
+    /// Nothing is left to do: servers drop what has expired.
+    async fn purge_expired(&self, _limit: usize) -> Result<usize, StoreError> {
+        self.call("purging", async { Ok(0) }).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        const ACTION: &str = "probing the store";
+        let probe = async { self.inner.wire.cas(ACTION, &self.inner.statements.probe, ()).await.map(drop) };
+        self.call(ACTION, probe).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        // What was acknowledged is durable already; what is under way is told that the store is closed.
+        self.closed.store(true, Ordering::Release);
+        self.inner.wire.close();
+        Ok(())
+    }
+}
