@@ -27,6 +27,9 @@ use super::zones::{Life, Look};
 /// again.
 const MAX_ZONES: usize = 256;
 
+/// Zone processes in a row that may fail to start before the run is given up. Each takes its time.
+const MAX_FAILED: u32 = 10;
+
 /// What all zones of a run have in common.
 pub struct PoolConfig {
     /// The key that tokens are sealed with.
@@ -56,6 +59,8 @@ pub struct Pool {
     runtime: tokio::runtime::Handle,
     zones: Vec<Zone>,
     started: u32,
+    /// Processes in a row that could not be started.
+    failed: u32,
     /// What zones have done whose processes have ended.
     ended: Vec<Totals>,
 }
@@ -63,7 +68,7 @@ pub struct Pool {
 impl Pool {
     /// No zones yet.
     pub const fn new(config: PoolConfig, store: Arc<dyn Store>, runtime: tokio::runtime::Handle) -> Self {
-        Self { config, store, runtime, zones: Vec::new(), started: 0, ended: Vec::new() }
+        Self { config, store, runtime, zones: Vec::new(), started: 0, failed: 0, ended: Vec::new() }
     }
 
     /// Sees to it that `wanted` zones are on standby, unless there are as many as may be.
@@ -74,7 +79,16 @@ impl Pool {
                 tracing::warn!(zones = self.zones.len(), "no more zones are started");
                 break;
             }
-            self.start()?;
+            match self.start() {
+                Ok(()) => self.failed = 0,
+                // The store may be slow, or away, for a moment: the next look tries again.
+                Err(error) if self.config.program.is_some() && self.failed < MAX_FAILED => {
+                    self.failed += 1;
+                    tracing::warn!(error = format!("{error:#}"), "a zone could not be started");
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
