@@ -39,7 +39,7 @@ build: ## Build everything for development
 release: ## Build the darkages command, and the zone server, as users get them
 	$(CARGO) build --locked --release --bin darkages --bin zone-server
 
-test: lint check-each unit seeds s3 e2e-python browser deny ## Check everything
+test: lint check-each unit cql-cluster seeds s3 e2e-python browser deny ## Check everything
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check

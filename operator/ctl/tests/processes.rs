@@ -1,7 +1,7 @@
 //! `darkages local --processes`: zones as processes that are killed again and again, on a real Redis.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -59,16 +59,11 @@ impl Drop for Redis {
     }
 }
 
-/// The zone's binary beside the command's, where the build puts both.
-fn zone_server() -> PathBuf {
-    let binary = Path::new(DARKAGES).with_file_name("zone-server");
-    assert!(binary.is_file(), "{} is not built: cargo build --bin zone-server", binary.display());
-    binary
-}
-
 #[test]
 fn zones_are_killed_and_nothing_acknowledged_is_lost() {
-    zone_server();
+    // Beside the command's, where the build puts both.
+    let binary = Path::new(DARKAGES).with_file_name("zone-server");
+    assert!(binary.is_file(), "{} is not built: cargo build --bin zone-server", binary.display());
     let folder = tempfile::tempdir().expect("a directory can be made");
     let redis = Redis::start(folder.path());
     let flags =

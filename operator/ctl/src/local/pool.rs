@@ -6,12 +6,10 @@ mod said;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use darkages_plan::TickBreakdown;
 use darkages_server::handle::{HandleError, ZoneHandle};
-use darkages_server::stats::{Stage, StageTimes, Totals, ZoneState, ZoneStats};
+use darkages_server::stats::{Totals, ZoneState, ZoneStats};
 use darkages_server::{ZoneConfig, zone};
 use darkages_sim::DefaultGame;
 use darkages_store::Store;
@@ -21,7 +19,7 @@ use darkages_transport::FaultPlan;
 use self::process::Process;
 pub use self::process::Program;
 use super::pilot::{Order, behind};
-use super::zones::{Life, Look};
+use super::zones::{Life, Look, breakdown};
 
 /// Zones that one run has at a time, at most: each is a thread or a process and a socket, and those that are over are used
 /// again.
@@ -247,26 +245,11 @@ fn look(endpoint: &ZoneEndpoint, stats: &ZoneStats) -> Look {
         open_handoffs: count(stats.handoffs),
         tick_p95: stats.ticks.work_p95,
         tick_p99: stats.ticks.p99,
-        costs: breakdown(stats),
+        costs: breakdown(count(stats.players), stats.views as u64, count(stats.ghosts), |stage| {
+            stats.ticks.stages.0[stage as usize]
+        }),
         positions,
         handles,
-    }
-}
-
-/// Stages by what they grow with. Ghosts come and go within the stages of players and views and have no time of their own.
-fn breakdown(stats: &ZoneStats) -> TickBreakdown {
-    let StageTimes(times) = stats.ticks.stages;
-    let of = |stages: &[Stage]| -> Duration {
-        let taken = Stage::ALL.iter().zip(times).filter(|(stage, _)| stages.contains(stage));
-        taken.map(|(_, time)| time).sum()
-    };
-    TickBreakdown {
-        players: count(stats.players),
-        views: stats.views as u64,
-        ghosts: count(stats.ghosts),
-        player_time: of(&[Stage::Inputs, Stage::Simulate]),
-        view_time: of(&[Stage::Replicate, Stage::Send]),
-        ghost_time: Duration::ZERO,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use darkages_plan::TickBreakdown;
+use darkages_server::stats::Stage;
 use darkages_topology::{Position, Revision, ShardId, Tick, ZoneEndpoint};
 
 /// What one zone says of itself.
@@ -47,4 +48,16 @@ pub enum Life {
     Retiring,
     /// It has ended.
     Over,
+}
+
+/// Stages by what they grow with. Ghosts come and go within the stages of players and views and have no time of their own.
+pub fn breakdown(players: u32, views: u64, ghosts: u32, time: impl Fn(Stage) -> Duration) -> TickBreakdown {
+    TickBreakdown {
+        players,
+        views,
+        ghosts,
+        player_time: time(Stage::Inputs) + time(Stage::Simulate),
+        view_time: time(Stage::Replicate) + time(Stage::Send),
+        ghost_time: Duration::ZERO,
+    }
 }

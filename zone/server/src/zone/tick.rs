@@ -78,12 +78,12 @@ impl<G: Play> Zone<G> {
         let world = &mut life.hall.world;
         let (mut applied, mut twice, mut skipped) = (0, 0, 0);
         for client in self.clients.iter_mut().filter(|client| client.acting.is_some()) {
-            let Some(last) = world.last_input(client.player) else { continue };
-            if let Some(oldest) = client.oldest.filter(|_| client.inputs.last_applied() == last) {
-                client.inputs.skip_to(oldest);
-                skipped += world.skip_inputs(client.player, client.inputs.last_applied());
+            let Some(mut last) = world.last_input(client.player) else { continue };
+            let oldest = client.oldest.filter(|_| client.inputs.last_applied() == last);
+            if oldest.is_some_and(|oldest| client.inputs.skip_to(oldest) > 0) {
+                last = client.inputs.last_applied();
+                skipped += world.skip_inputs(client.player, last);
             }
-            let last = world.last_input(client.player).unwrap_or(last);
             while client.inputs.last_applied().0.wrapping_sub(last.0) < MAX_INPUTS_AHEAD {
                 let Some((seq, value)) = client.inputs.take_next() else { break };
                 let value = darkages_sim::InputValue {

@@ -99,40 +99,42 @@ impl Inner {
         Ok(column(action, &rows)?.into_iter().map(keys::shard).collect())
     }
 
-    pub async fn leases(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<LeaseView>, StoreError> {
-        const ACTION: &str = "listing leases";
+    /// What `look` finds of shards above `after`, in their order, until there are `limit`.
+    async fn of_shards<T, F>(
+        &self,
+        action: &'static str,
+        after: Option<ShardId>,
+        limit: usize,
+        look: impl Fn(ShardId) -> F,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
         let mut from = after.map_or(-1, keys::of_shard);
         let mut found = Vec::new();
         while found.len() < limit {
-            let shards = self.shards(ACTION, from, limit - found.len()).await?;
+            let shards = self.shards(action, from, limit - found.len()).await?;
             let Some(last) = shards.last() else { break };
             from = keys::of_shard(*last);
-            let views: Vec<_> = shards.into_iter().map(|shard| self.look(ACTION, shard)).collect();
-            let views: Vec<_> = stream::iter(views).buffered(BATCH_WIDTH).try_collect().await?;
-            found.extend(views.into_iter().flatten());
+            let looks: Vec<_> = shards.into_iter().map(&look).collect();
+            let page: Vec<_> = stream::iter(looks).buffered(BATCH_WIDTH).try_collect().await?;
+            found.extend(page.into_iter().flatten());
         }
         Ok(found)
     }
 
+    pub async fn leases(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<LeaseView>, StoreError> {
+        const ACTION: &str = "listing leases";
+        self.of_shards(ACTION, after, limit, |shard| self.look(ACTION, shard)).await
+    }
+
     pub async fn owning_shards(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardId>, StoreError> {
         const ACTION: &str = "listing shards with players";
-        let mut from = after.map_or(-1, keys::of_shard);
-        let mut found = Vec::new();
-        while found.len() < limit {
-            let shards = self.shards(ACTION, from, limit - found.len()).await?;
-            let Some(last) = shards.last() else { break };
-            from = keys::of_shard(*last);
-            let owning: Vec<_> = shards
-                .into_iter()
-                .map(|shard| async move {
-                    let first = self.owned_by(shard, None, 1).await?;
-                    Ok::<_, StoreError>((!first.is_empty()).then_some(shard))
-                })
-                .collect();
-            let owning: Vec<_> = stream::iter(owning).buffered(BATCH_WIDTH).try_collect().await?;
-            found.extend(owning.into_iter().flatten());
-        }
-        Ok(found)
+        let look = |shard| async move {
+            let first = self.owned_by(shard, None, 1).await?;
+            Ok((!first.is_empty()).then_some(shard))
+        };
+        self.of_shards(ACTION, after, limit, look).await
     }
 
     pub async fn owners(

@@ -1,16 +1,16 @@
 //! What a zone process says of itself over its control API, in the words of the run. Pure; its numbers are another
 //! process's, so they are bounded here.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
-use darkages_plan::TickBreakdown;
 use darkages_server::handoff::Outcome;
 use darkages_server::stats::{Stage, Totals};
 use darkages_topology::control::{Distribution, StatsResponse, Totals as WireTotals};
 use darkages_topology::{Position, Revision, ShardId, Tick, ZoneEndpoint, ZoneId};
 use hdrhistogram::Histogram;
-use std::time::Duration;
 
-use crate::local::zones::{Life, Look};
+use crate::local::zones::{Life, Look, breakdown};
 
 /// Bytes of an answer, at most: positions of 10,000 players and the distributions of a long life fit many times.
 pub const MAX_ANSWER_BYTES: usize = 4 << 20;
@@ -30,6 +30,10 @@ pub fn endpoint(stats: &StatsResponse) -> anyhow::Result<ZoneEndpoint> {
 /// A look at the zone.
 pub fn look(endpoint: &ZoneEndpoint, stats: &StatsResponse) -> Look {
     let micros = |us: u32| Duration::from_micros(u64::from(us));
+    let time = |stage: Stage| {
+        let told = stats.stages.iter().filter(|told| told.name == stage.label());
+        told.map(|told| micros(told.mean_us)).sum()
+    };
     let positions = stats.positions.chunks_exact(2).map(|place| Position { x: place[0], y: place[1] });
     Look {
         endpoint: endpoint.clone(),
@@ -47,24 +51,9 @@ pub fn look(endpoint: &ZoneEndpoint, stats: &StatsResponse) -> Look {
         open_handoffs: stats.handoffs,
         tick_p95: micros(stats.work_p95_us),
         tick_p99: micros(stats.tick_p99_us),
-        costs: breakdown(stats),
+        costs: breakdown(stats.players, u64::from(stats.views), stats.ghosts, time),
         positions: positions.take(stats.handles.len()).collect(),
         handles: stats.handles.clone(),
-    }
-}
-
-fn breakdown(stats: &StatsResponse) -> TickBreakdown {
-    let of = |stages: &[Stage]| -> Duration {
-        let named = |stage: &&darkages_topology::control::Stage| stages.iter().any(|known| known.label() == stage.name);
-        stats.stages.iter().filter(named).map(|stage| Duration::from_micros(u64::from(stage.mean_us))).sum()
-    };
-    TickBreakdown {
-        players: stats.players,
-        views: u64::from(stats.views),
-        ghosts: stats.ghosts,
-        player_time: of(&[Stage::Inputs, Stage::Simulate]),
-        view_time: of(&[Stage::Replicate, Stage::Send]),
-        ghost_time: Duration::ZERO,
     }
 }
 
