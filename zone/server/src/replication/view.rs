@@ -42,6 +42,11 @@ const NEW_PERCENT: usize = 60;
 /// zone may have shown to this client, also what that zone was about to let go of.
 const YOUNG: u32 = 60;
 
+/// Snapshots from when the client follows a view until it reaches as far as the zone before it held what it showed: what that zone
+/// took away last is then long enough ago, and what the client lets go of in the end is as far away as what a zone takes away, so
+/// that a third zone does not show it at once.
+const REACHES_FARTHER_AFTER: u32 = 20;
+
 /// Within the first ring the nearest come first in a crowd: up to so many metres at this weight.
 const NEAREST: [(i32, u32); 2] = [(10, 4 * DUE), (25, 2 * DUE)];
 
@@ -145,6 +150,8 @@ pub struct ClientView {
     /// Slots that are being taken away.
     leaving: Vec<u16>,
     number: SnapshotNumber,
+    /// Whether the client follows this view, or did.
+    is_followed: bool,
     /// The snapshot after which the view became young.
     young_since: SnapshotNumber,
     contents: Vec<Vec<u16>>,
@@ -191,7 +198,19 @@ impl ClientView {
 
     /// From the next snapshot on the client follows this view, in place of another zone's.
     pub const fn followed(&mut self) {
-        self.young_since = self.number;
+        (self.is_followed, self.young_since) = (true, self.number);
+    }
+
+    /// How far away what is not shown yet comes into the view, in metres.
+    const fn reach_m(&self) -> i32 {
+        let (last_ring, _) = INTEREST_RINGS[INTEREST_RINGS.len() - 1];
+        if !self.is_wide() {
+            last_ring
+        } else if self.is_followed && self.number.0 - self.young_since.0 > REACHES_FARTHER_AFTER {
+            last_ring + HYSTERESIS_M
+        } else {
+            last_ring + YOUNG_REACH_M
+        }
     }
 
     /// The client has decoded snapshot `number`.
@@ -247,10 +266,9 @@ impl ClientView {
     fn look_around(&mut self, place: Position, own: EntityId, scene: &Scene<'_>) {
         self.due.clear();
         self.due_new.clear();
-        let (last_ring, _) = INTEREST_RINGS[INTEREST_RINGS.len() - 1];
         let since = if self.is_young() { Since::Young } else { Since::Later };
         let since = self.is_wide().then_some(since);
-        let reach = if self.is_wide() { last_ring + YOUNG_REACH_M } else { last_ring };
+        let reach = self.reach_m();
         let shown = square(reach);
         let Self { watched, tracked, free, slots, shown: count, unseen, due, due_new, number, .. } = self;
         let number = *number;
@@ -479,6 +497,29 @@ mod tests {
         }
         // Rings of 50, 100 and 200 m at 100, 50 and 10 % of the snapshots.
         assert_eq!(sent, [300, 300, 150, 30]);
+    }
+
+    #[test]
+    fn what_is_let_go_of_is_farther_away_than_another_zone_begins_to_show() {
+        let far = |metres| {
+            let mut views = crowd(1);
+            let position = Position::from_metres(metres, 0);
+            views.push(EntityView { entity: EntityId::new(ShardId(1), 7), position, ..EntityView::default() });
+            views
+        };
+        let (mut view, mut scenes) = (ClientView::default(), SceneBuilder::default());
+        let mut shown = |view: &mut ClientView, metres| {
+            let mut block = BlockWriter::reuse(Vec::new(), 500);
+            let number = view.fill(Position::default(), OWN, &scenes.build(&far(metres)), &mut block);
+            view.acknowledged(number);
+            view.len() == 2
+        };
+        // What the zone before took away a moment ago, at 240 m, is not shown again.
+        assert!((0..YOUNG / 2).all(|_| !shown(&mut view, 235)), "before it is followed");
+        view.followed();
+        assert!((0..REACHES_FARTHER_AFTER).all(|_| !shown(&mut view, 235)));
+        // Before the view says that it is filled, everything up to there is in it.
+        assert!(shown(&mut view, 235) && view.is_filling());
     }
 
     #[test]
