@@ -2,7 +2,6 @@
 
 mod audit;
 mod cpu;
-mod doubles;
 mod drive;
 mod faults;
 mod feed;
@@ -24,6 +23,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::Context as _;
+use darkages_checker::History;
 use darkages_client::swarm::{Swarm, SwarmConfig, SwarmHandle};
 use darkages_topology::Topology;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,24 +44,27 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let rss_mib = cpu::resident_mib();
     // Whatever went wrong, what the players did is saved first.
     world.stop();
-    let outcome = outcome?;
+    let (outcome, history) = outcome?;
     let totals = world.pool.totals();
     sum::planner(&mut report, outcome.pilot.tally());
     sum::zones(&mut report, &totals);
     sum::machine(&mut report, outcome.measured, outcome.cpu, rss_mib);
     audit::totals(&totals, &mut report);
     let owners = audit::owners(&*world.store, &mut report);
-    let players = world.runtime.block_on(owners).context("looking at the store once more")?;
-    if options.swarm.is_some() && !world.home.is_kept() {
-        audit::gold(players, &mut report);
-    }
+    let holdings = world.runtime.block_on(owners).context("looking at the store once more")?;
+    audit::belongings(&history, &holdings, !world.home.is_kept(), &mut report);
     let kept = world.home.is_kept().then(|| world.home.path().to_owned());
     world.close()?;
     tell(&options, &report, kept.as_deref())
 }
 
 /// The time in which the world is open.
-fn live(options: &Options, world: &mut World, map: Topology, report: &mut Report) -> anyhow::Result<Outcome> {
+fn live(
+    options: &Options,
+    world: &mut World,
+    map: Topology,
+    report: &mut Report,
+) -> anyhow::Result<(Outcome, History)> {
     let stop = stop_signal(world)?;
     let mut run = Run::new(options, world, map)?;
     let swarm = match run.until_ready(&stop, report)? {
@@ -69,10 +72,10 @@ fn live(options: &Options, world: &mut World, map: Topology, report: &mut Report
         false => None,
     };
     let outcome = run.finish(swarm.as_ref(), &stop, report)?;
-    if let Some(swarm) = swarm {
-        sum::swarm(report, &swarm.join().context("running the bots")?, options.kill.is_some());
-    }
-    Ok(outcome)
+    let Some(swarm) = swarm else { return Ok((outcome, History::default())) };
+    let ended = swarm.join().context("running the bots")?;
+    sum::swarm(report, &ended.report, options.kill.is_some());
+    Ok((outcome, ended.history))
 }
 
 fn start_swarm(options: &Options, swarm: SwarmOptions, url: &str) -> anyhow::Result<SwarmHandle> {

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use darkages_client::swarm::{Swarm, SwarmConfig, SwarmError, SwarmHandle, SwarmReport, Workload};
+use darkages_checker::{Judgement, Scope, judge};
+use darkages_client::swarm::{Ended, Swarm, SwarmConfig, SwarmError, SwarmHandle, SwarmReport, Workload};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::exit::BadInput;
 
@@ -45,6 +47,15 @@ pub struct Args {
     json: bool,
 }
 
+/// What the bots lived through, and what follows from what they were told to have.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    report: SwarmReport,
+    /// By what they were last told: the store is out of reach from here, and others may play in the world.
+    belongings: Judgement,
+}
+
 pub fn run(args: Args) -> anyhow::Result<()> {
     let Args { directory, workload, players, seconds, seed, report, json } = args;
     if !directory.starts_with("http://") {
@@ -62,14 +73,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         other => anyhow::Error::from(other),
     })?;
     watch(&swarm, seconds, players)?;
-    let told = swarm.join()?;
+    let Ended { report: lived, history } = swarm.join()?;
+    let told = Told { report: lived, belongings: judge(&history, history.last(), Scope::Open) };
     let text = serde_json::to_string_pretty(&told)? + "\n";
     if let Some(file) = &report {
         std::fs::write(file, &text).with_context(|| format!("writing the report to {}", file.display()))?;
     }
     let page = if json { text } else { page(&told) };
     std::io::stdout().write_all(page.as_bytes()).context("writing the report")?;
-    anyhow::ensure!(told.held(), "not everything held: {}", shortfall(&told));
+    anyhow::ensure!(told.held(), "not everything held: {}", told.shortfall());
     Ok(())
 }
 
@@ -118,7 +130,8 @@ fn watch(swarm: &SwarmHandle, seconds: u32, players: u32) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn page(report: &SwarmReport) -> String {
+fn page(told: &Told) -> String {
+    let Told { report, belongings } = told;
     let SwarmReport { client_gap_ms: gap, latency_ms: latency, input_seen_ms: seen, client_bytes_per_s: bytes, .. } =
         report;
     let mut page = format!(
@@ -156,19 +169,28 @@ fn page(report: &SwarmReport) -> String {
     for violation in &report.violations {
         page.push_str(&format!("{:?}: {}\n", violation.invariant, violation.evidence));
     }
+    for finding in &belongings.findings {
+        page.push_str(&format!("{}: {}\n", finding.fault.invariant(), finding.evidence));
+    }
     page
 }
 
-fn shortfall(report: &SwarmReport) -> String {
-    let counts = [
-        ("violations", report.violations_total),
-        ("disconnects", report.disconnects),
-        ("inputs lost", report.inputs_lost),
-        ("inputs applied twice", report.inputs_duplicated),
-        ("items held twice", report.items_duplicated),
-        ("bots that never joined", u64::from(report.never_joined)),
-    ];
-    let named: Vec<String> =
-        counts.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect();
-    named.join(", ")
+impl Told {
+    fn held(&self) -> bool {
+        self.report.held() && self.belongings.findings_total == 0
+    }
+
+    fn shortfall(&self) -> String {
+        let Self { report, belongings } = self;
+        let counts = [
+            ("violations", report.violations_total + belongings.findings_total),
+            ("disconnects", report.disconnects),
+            ("inputs lost", report.inputs_lost),
+            ("inputs applied twice", report.inputs_duplicated),
+            ("bots that never joined", u64::from(report.never_joined)),
+        ];
+        let named: Vec<String> =
+            counts.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect();
+        named.join(", ")
+    }
 }

@@ -8,21 +8,22 @@ use cargo_metadata::{Dependency, MetadataCommand, Package};
 ///
 /// `sim` never sees `protocol`: the server translates. The client, and with it every bot, cannot reach server code.
 /// `ctl` starts everything, so it may use everything.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("topology", &[]),
+    ("checker", &["topology"]),
     ("transport", &[]),
     ("protocol", &["topology"]),
     ("sim", &["topology"]),
     ("store", &["topology"]),
     ("plan", &["topology"]),
     ("server", &["topology", "protocol", "transport", "sim", "store"]),
-    ("client", &["topology", "protocol", "transport"]),
+    ("client", &["topology", "protocol", "transport", "checker"]),
     ("directory", &["topology", "protocol", "store"]),
-    ("ctl", &["topology", "protocol", "transport", "sim", "store", "plan", "server", "client", "directory"]),
+    ("ctl", &["topology", "protocol", "transport", "sim", "store", "plan", "server", "client", "directory", "checker"]),
 ];
 
 /// The crates that compute and do nothing else: no clock, no I/O, no async, no log.
-const PURE: [&str; 3] = ["topology", "plan", "sim"];
+const PURE: [&str; 4] = ["topology", "plan", "sim", "checker"];
 
 /// What brings a clock, I/O, async or a log. An optional dependency is let through: the control contract of `topology` is a
 /// feature that the pure crates do not switch on, and `make check-each` builds them without it.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use darkages_protocol::{RequestId, ResultCode};
+use darkages_topology::EntityId;
 
 use crate::invariant::Invariant;
 
@@ -69,6 +70,8 @@ pub enum Happening {
     Condition {
         /// Pieces of gold.
         gold: u64,
+        /// Items.
+        items: Vec<EntityId>,
     },
     /// The session in use ended and the client did not want it.
     Disconnected {

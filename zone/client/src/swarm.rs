@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use darkages_checker::History;
 use darkages_transport::FaultPlan;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,6 @@ pub mod ground;
 pub mod mind;
 pub mod pairs;
 pub mod report;
-pub mod trades;
 pub mod workload;
 
 mod bot;
@@ -173,11 +173,20 @@ impl Swarm {
     }
 }
 
+/// What a swarm leaves behind.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// What the bots lived through.
+    pub report: SwarmReport,
+    /// What they asked for, were told and saw, to be judged by what is there in the end.
+    pub history: History,
+}
+
 /// A swarm that runs.
 #[derive(Debug)]
 pub struct SwarmHandle {
     shared: Arc<Shared>,
-    thread: JoinHandle<Result<SwarmReport, SwarmError>>,
+    thread: JoinHandle<Result<Ended, SwarmError>>,
 }
 
 impl SwarmHandle {
@@ -198,11 +207,11 @@ impl SwarmHandle {
         self.thread.is_finished()
     }
 
-    /// Waits for the end and returns the report.
+    /// Waits for the end and returns the report and the history.
     ///
     /// # Errors
     /// When the swarm could not run.
-    pub fn join(self) -> Result<SwarmReport, SwarmError> {
+    pub fn join(self) -> Result<Ended, SwarmError> {
         self.thread.join().map_err(|_| SwarmError::Died)?
     }
 }

@@ -4,7 +4,8 @@ mod support;
 
 use std::time::Duration;
 
-use darkages_client::swarm::{Swarm, SwarmConfig, SwarmReport, Workload};
+use darkages_checker::{Scope, judge};
+use darkages_client::swarm::{Ended, Swarm, SwarmConfig, Workload};
 use darkages_transport::FaultPlan;
 use darkages_transport::fault::LinkFaults;
 use support::world::{Counts, World};
@@ -12,12 +13,12 @@ use support::world::{Counts, World};
 /// How often a run is tried, at most.
 const ATTEMPTS: u32 = 3;
 
-fn play(workload: Workload, players: u32, seconds: u32) -> (SwarmReport, Counts) {
+fn play(workload: Workload, players: u32, seconds: u32) -> (Ended, Counts) {
     play_through(workload, players, seconds, None)
 }
 
 /// Plays once, and again when the machine stood still for so long that the run proves nothing.
-fn play_through(workload: Workload, players: u32, seconds: u32, fault: Option<FaultPlan>) -> (SwarmReport, Counts) {
+fn play_through(workload: Workload, players: u32, seconds: u32, fault: Option<FaultPlan>) -> (Ended, Counts) {
     let mut attempts = 0;
     loop {
         let world = World::start();
@@ -31,19 +32,19 @@ fn play_through(workload: Workload, players: u32, seconds: u32, fault: Option<Fa
             fault,
             crashes: false,
         };
-        let report = Swarm::start(config).expect("the numbers are possible").join().expect("the directory answers");
+        let ended = Swarm::start(config).expect("the numbers are possible").join().expect("the directory answers");
         let counts = world.stop();
         attempts += 1;
-        let stood_still = report.inputs_skipped > u64::from(players) * 60;
+        let stood_still = ended.report.inputs_skipped > u64::from(players) * 60;
         if !stood_still || attempts == ATTEMPTS {
-            return (report, counts);
+            return (ended, counts);
         }
     }
 }
 
 #[test]
 fn bots_cross_a_border_and_nothing_is_lost() {
-    let (report, counts) = play(Workload::Border, 60, 12);
+    let (Ended { report, .. }, counts) = play(Workload::Border, 60, 12);
     assert_eq!(report.violations, vec![]);
     assert_eq!((report.inputs_lost, report.inputs_duplicated, report.disconnects), (0, 0, 0), "{report:#?}");
     assert_eq!(report.inputs_applied, counts.applied);
@@ -63,7 +64,7 @@ fn a_bad_line_loses_datagrams_and_no_inputs() {
         ..LinkFaults::default()
     };
     let fault = FaultPlan { seed: 5, egress: link, ingress: link, partitions: vec![] };
-    let (report, counts) = play_through(Workload::Border, 40, 10, Some(fault));
+    let (Ended { report, .. }, counts) = play_through(Workload::Border, 40, 10, Some(fault));
     assert_eq!(report.violations, vec![]);
     assert_eq!((report.inputs_lost, report.inputs_duplicated, report.disconnects), (0, 0, 0), "{report:#?}");
     assert!(counts.handoffs > 0 && report.inputs_applied == counts.applied, "{report:#?} {counts:?}");
@@ -71,15 +72,16 @@ fn a_bad_line_loses_datagrams_and_no_inputs() {
 
 #[test]
 fn pairs_trade_and_the_books_agree() {
-    let (report, _) = play(Workload::Trade, 20, 8);
+    let (Ended { report, history }, _) = play(Workload::Trade, 20, 8);
     assert_eq!(report.violations, vec![]);
     assert!(report.trades.done > 20 && report.trades.unanswered == 0, "{:?}", report.trades);
-    assert_eq!((report.gold_before, report.gold_after), (2_000, 2_000));
+    let books = judge(&history, history.last(), Scope::Closed);
+    assert_eq!((books.findings, books.gold_before, books.gold_after), (vec![], 2_000, 2_000));
 }
 
 #[test]
 fn bots_come_and_go() {
-    let (report, _) = play(Workload::Churn, 40, 12);
+    let (Ended { report, .. }, _) = play(Workload::Churn, 40, 12);
     assert_eq!(report.violations, vec![]);
     assert!(report.joins > 60 && report.disconnects == 0, "{report:#?}");
     assert_eq!((report.inputs_lost, report.inputs_duplicated), (0, 0));

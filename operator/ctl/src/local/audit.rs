@@ -2,69 +2,77 @@
 
 use std::collections::BTreeMap;
 
+use darkages_checker::{History, Holdings, Judgement, Scope, judge};
 use darkages_server::Play;
 use darkages_server::stats::Totals;
 use darkages_sim::{DefaultGame, PlayerState};
 use darkages_store::{Store, StoreError, limits};
-use darkages_topology::{EntityId, PlayerId, Topology};
+use darkages_topology::{PlayerId, Topology};
 
 use super::report::Report;
 
 /// Violations of one kind that are told one by one; the rest is counted.
 const MAX_TOLD: usize = 8;
 
-/// Checks the owner records: no handoff was left open (I2), no item is held by two players (I3), every state can be read. Says
-/// how many there are. A player who left is owned by the shard where that happened, whether or not it is still on the map;
-/// whoever owns the ground then claims the record.
-pub async fn owners(store: &dyn Store, report: &mut Report) -> Result<usize, StoreError> {
-    let mut wrong = Vec::new();
-    let mut holders: BTreeMap<EntityId, PlayerId> = BTreeMap::new();
-    let mut players = 0;
-    report.gold_stored = 0;
+/// Checks the owner records: no handoff was left open (I2), every state can be read (I10). Says what everybody has. A player who
+/// left is owned by the shard where that happened, whether or not it is still on the map; whoever owns the ground then
+/// claims the record.
+pub async fn owners(store: &dyn Store, report: &mut Report) -> Result<BTreeMap<PlayerId, Holdings>, StoreError> {
+    let mut told = Told::default();
+    let mut all = BTreeMap::new();
     let mut after = None;
     loop {
         let page = store.scan_owners(after, limits::MAX_PAGE).await?;
         let Some((last, _)) = page.last() else { break };
         after = Some(*last);
-        players += page.len();
         for (player, record) in &page {
             if let Some(open) = &record.open {
-                wrong.push(("I2", format!("handoff {} of {player} was left open", open.id)));
+                told.violated(report, "I2", || format!("handoff {} of {player} was left open", open.id));
             }
             let Ok(state) = PlayerState::decode(&record.data.state) else {
-                wrong.push(("I10", format!("the stored state of {player} cannot be read")));
+                told.violated(report, "I10", || format!("the stored state of {player} cannot be read"));
                 continue;
             };
             let (gold, items) = DefaultGame::belongings(&state.character);
-            report.gold_stored += gold;
-            for item in items {
-                if let Some(other) = holders.insert(item, *player) {
-                    wrong.push(("I3", format!("the store has item {item} with {other} and with {player}")));
-                }
-            }
+            all.insert(*player, Holdings { gold, items: items.into_iter().collect() });
         }
     }
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (invariant, evidence) in wrong {
-        let count = counts.entry(invariant).or_default();
-        *count += 1;
-        if *count <= MAX_TOLD {
-            report.violated(invariant, evidence);
-        }
-    }
-    for (invariant, count) in counts.into_iter().filter(|(_, count)| *count > MAX_TOLD) {
-        report.violated(invariant, format!("{} more records like these", count - MAX_TOLD));
-    }
-    Ok(players)
+    told.rest(report);
+    Ok(all)
 }
 
-/// Checks that bots own as much gold as they came with (I3), where the store has nobody else, who might have had dealings with
-/// them. Bots kill nobody, so none comes from loot.
-pub fn gold(players: usize, report: &mut Report) {
-    report.gold_compared = players == report.players as usize;
-    if report.gold_compared && report.gold_stored != report.gold_before {
-        let Report { gold_before, gold_stored, .. } = *report;
-        report.violated("I3", format!("the bots came with {gold_before} gold, and the store has {gold_stored}"));
+/// Checks what everybody has in the store by what the bots asked for, were told and saw (I3, I10). In a world that is kept
+/// others may have had dealings with them. Bots kill nobody, so nothing comes from loot.
+pub fn belongings(history: &History, stored: &BTreeMap<PlayerId, Holdings>, alone: bool, report: &mut Report) {
+    report.gold_compared = alone && stored.len() == history.first().len();
+    let scope = if report.gold_compared { Scope::Closed } else { Scope::Open };
+    let Judgement { gold_before, gold_after, acked_lost, acked_duplicated, items_duplicated, reads, findings, .. } =
+        judge(history, stored, scope);
+    (report.gold_before, report.gold_after) = (gold_before, gold_after);
+    (report.acked_lost, report.acked_duplicated) = (acked_lost, acked_duplicated);
+    (report.items_duplicated, report.reads) = (items_duplicated, reads);
+    for finding in findings {
+        report.violated(finding.fault.invariant(), finding.evidence);
+    }
+}
+
+/// Violations told so far, by invariant.
+#[derive(Default)]
+struct Told(BTreeMap<&'static str, usize>);
+
+impl Told {
+    fn violated(&mut self, report: &mut Report, invariant: &'static str, evidence: impl FnOnce() -> String) {
+        let count = self.0.entry(invariant).or_default();
+        *count += 1;
+        if *count <= MAX_TOLD {
+            report.violated(invariant, evidence());
+        }
+    }
+
+    fn rest(self, report: &mut Report) {
+        for (invariant, count) in self.0.into_iter().filter(|(_, count)| *count > MAX_TOLD) {
+            report.violated(invariant, format!("{} more records like these", count - MAX_TOLD));
+        }
     }
 }
 
@@ -109,9 +117,16 @@ mod tests {
         let config = WorldConfig { bounds, ground: bounds, shard: SHARD, epoch, seed: 1, rules };
         let mut world = World::<DefaultGame>::new(config).expect("a world");
         let begin = |player| world.new_player(PlayerId(player), Position::from_metres(5, 5)).expect("an id is left");
-        let states = make([1, 2].map(begin));
+        let begun = [1, 2].map(begin);
+        let mut history = History::default();
+        for (player, state) in (1..).zip(&begun) {
+            let (gold, items) = DefaultGame::belongings(&state.character);
+            let has = Holdings { gold, items: items.into_iter().collect() };
+            history.saw(PlayerId(player), Duration::ZERO, has);
+        }
+        let states = make(begun);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let mut report = Report { players: 2, gold_before: 200, ..Report::default() };
+        let mut report = Report::default();
         runtime.block_on(async {
             let acquired = store.acquire(SHARD, &ZoneId("zone".into()), Duration::from_secs(1)).await;
             let Ok(Acquired::Granted(lease)) = acquired else { panic!("{acquired:?}") };
@@ -121,8 +136,8 @@ mod tests {
             });
             let swapped = store.swap(lease.fence, swaps.collect()).await.expect("swaps");
             assert_eq!(swapped, [Swapped::Done, Swapped::Done]);
-            let players = owners(&store, &mut report).await.expect("an audit");
-            gold(players, &mut report);
+            let stored = owners(&store, &mut report).await.expect("an audit");
+            belongings(&history, &stored, true, &mut report);
             store.close().await.expect("it closes");
         });
         report
@@ -139,7 +154,7 @@ mod tests {
     #[test]
     fn a_world_in_order_breaks_nothing() {
         let report = audited(|states| states.map(|state| encode(&state)));
-        assert_eq!((broken(&report), report.gold_stored, report.gold_compared), (vec![], 200, true));
+        assert_eq!((broken(&report), report.gold_after, report.gold_compared), (vec![], 200, true));
     }
 
     #[test]
@@ -148,8 +163,9 @@ mod tests {
             other.character.items[0] = one.character.items[0];
             [encode(&one), encode(&other)]
         });
-        assert_eq!(broken(&report), ["I3"]);
-        assert!(report.violations[0].evidence.contains("with p1 and with p2"), "{report:?}");
+        // The item that the other had before is gone, too.
+        assert_eq!(broken(&report), ["I10", "I3", "I3"]);
+        assert!(report.violations[1].evidence.contains("with p1 and with p2"), "{report:?}");
     }
 
     #[test]
@@ -158,6 +174,6 @@ mod tests {
             one.character.gold += 1;
             [encode(&one), vec![0xff; 9]]
         });
-        assert_eq!(broken(&report), ["I10", "I3"]);
+        assert_eq!(broken(&report), ["I10", "I10", "I3"]);
     }
 }

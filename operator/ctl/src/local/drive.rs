@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use darkages_checker::{Doubles, owners};
 use darkages_client::swarm::SwarmHandle;
 use darkages_topology::Topology;
 
 use super::audit;
 use super::cpu::{CpuTime, Meter};
-use super::doubles::Doubles;
 use super::feed::Feed;
 use super::kills::Killer;
 use super::options::{MAX_PLAYERS, Options};
@@ -170,7 +170,7 @@ impl<'a> Run<'a> {
         self.kill(now, &looks, report);
         let Step { write, done, zones_wanted } = self.pilot.step(now, &looks);
         let unix_ms = unix_ms();
-        for evidence in self.doubles.note(&looks) {
+        for evidence in self.doubles.note(looks.iter().filter_map(seen)) {
             report.violated("I1", evidence);
         }
         for (operation, took) in &done {
@@ -224,6 +224,11 @@ impl<'a> Run<'a> {
             self.meter.read_processes(self.world.pool.processes());
         }
     }
+}
+
+/// What a zone that has a shard shows of whom it acts for.
+fn seen(look: &Look) -> Option<owners::Look<'_>> {
+    Some(owners::Look { shard: look.shard?, tick: look.tick, handles: &look.handles })
 }
 
 fn unix_ms() -> u64 {

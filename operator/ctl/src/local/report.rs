@@ -130,14 +130,14 @@ pub struct Report {
     pub trades: Trades,
     /// Gold of all bots when they came.
     pub gold_before: u64,
-    /// Gold of all bots when they left.
+    /// Gold of the same bots in the store, once all have left.
     pub gold_after: u64,
-    /// Gold of all players in the store, once all have left.
-    pub gold_stored: u64,
-    /// Whether that was compared with what the bots came with: only where the store has nobody else.
+    /// Whether the two must be equal: only where the store has nobody else.
     pub gold_compared: bool,
-    /// Items that two players held.
+    /// Items that two players have in the store.
     pub items_duplicated: u64,
+    /// Times at which bots saw what they have, each of them judged by what was acknowledged before.
+    pub reads: u64,
     /// What did not hold; nothing else makes a run fail.
     pub violations: Vec<Violation>,
 }
@@ -209,8 +209,8 @@ impl Report {
             }
             writeln!(
                 out,
-                "gold           {} before, {} after, {} in the store; {} items twice",
-                self.gold_before, self.gold_after, self.gold_stored, self.items_duplicated
+                "gold           {} before, {} in the store; {} items twice; {} reads judged",
+                self.gold_before, self.gold_after, self.items_duplicated, self.reads
             )?;
         }
         let Self { server_cpu_cores, swarm_cpu_cores, rss_mib, .. } = self;

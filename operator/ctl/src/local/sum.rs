@@ -65,20 +65,16 @@ pub fn swarm(report: &mut Report, swarm: &SwarmReport, crashes: bool) {
     let [recovery, rollback] =
         [swarm.recovery_ms, swarm.rollback_ms].map(|gap| GapMs { p50: gap.p50, p99: gap.p99, max: gap.max });
     (report.recovery_ms, report.rollback_ms) = (recovery, rollback);
-    (report.acked_lost, report.acked_duplicated) = (swarm.acked_lost, swarm.acked_duplicated);
     let [latency, seen] =
         [swarm.latency_ms, swarm.input_seen_ms].map(|age| AgeMs { p50: age.p50, p95: age.p95, p99: age.p99 });
     (report.latency_ms, report.input_seen_ms) = (latency, seen);
     report.client_bytes_per_s = BytesPerSecond { down: swarm.client_bytes_per_s.down, up: swarm.client_bytes_per_s.up };
     report.trades = swarm.trades;
-    (report.gold_before, report.gold_after) = (swarm.gold_before, swarm.gold_after);
-    report.items_duplicated = swarm.items_duplicated;
     for violation in &swarm.violations {
         report.violated(&format!("{:?}", violation.invariant), violation.evidence.clone());
     }
     let untold = swarm.violations_total.saturating_sub(swarm.violations.len() as u64);
     let losses = [
-        ("I3", swarm.items_duplicated, "items were held by two bots at the end"),
         ("I4", swarm.inputs_lost, "inputs were lost"),
         ("I4", report.inputs_duplicated, "inputs were applied twice"),
         ("stay", if crashes { 0 } else { swarm.disconnects }, "sessions ended though nobody wanted it"),

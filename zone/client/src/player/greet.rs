@@ -106,7 +106,8 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
             ZoneMessage::SelfState(state) => {
                 let newer = |known: &SelfState| state.version.wrapping_sub(known.version) as i32 >= 0;
                 if self.condition.as_ref().is_none_or(newer) {
-                    io.observer.on(Happening::Condition { gold: state.gold });
+                    let items = state.items.iter().map(|item| item.id).collect();
+                    io.observer.on(Happening::Condition { gold: state.gold, items });
                     self.condition = Some(state);
                 }
             }

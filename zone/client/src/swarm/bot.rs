@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use darkages_checker::{Answer, History, Holdings, Transfer};
 use darkages_protocol::{Command, Goods, InputValue, RequestId, ResultCode};
 use darkages_topology::world::TICK_NANOS;
 use darkages_topology::{EntityId, PlayerId};
@@ -12,7 +13,6 @@ use super::gaps::GapMeter;
 use super::lines::Seat;
 use super::meter::Meter;
 use super::mind::{Mind, Steer};
-use super::trades::Ledger;
 use super::workload::Part;
 use crate::invariant::Invariant;
 use crate::player::{Happening, Io, Observer, Player};
@@ -52,25 +52,27 @@ pub(super) struct Bot {
 /// What a bot's step may use.
 pub(super) struct Surroundings<'a> {
     pub(super) meter: &'a mut Meter,
-    pub(super) ledger: &'a mut Ledger,
+    pub(super) history: &'a mut History,
     /// Time since the start of the run.
     pub(super) at: Duration,
     pub(super) now: Instant,
-    /// The entity of the bot's trading partner, when it is in the world and knows what it has.
-    pub(super) partner: Option<EntityId>,
+    /// The bot's trading partner, when it is in the world and knows what it has.
+    pub(super) partner: Option<(PlayerId, EntityId)>,
     /// Whether everybody should leave.
     pub(super) stop: bool,
 }
 
 /// Writes down what happens to one bot.
 pub(super) struct Diary<'a> {
-    pub(super) bot: u32,
+    pub(super) player: PlayerId,
     pub(super) meter: &'a mut Meter,
-    pub(super) ledger: &'a mut Ledger,
+    pub(super) history: &'a mut History,
     pub(super) gap: &'a mut GapMeter,
     pub(super) fresh: &'a mut Option<u32>,
     pub(super) been_in: &'a mut bool,
     pub(super) trade: &'a mut Option<RequestId>,
+    /// Time since the start of the run.
+    pub(super) at: Duration,
     pub(super) now: Instant,
 }
 
@@ -109,18 +111,20 @@ impl Observer for Diary<'_> {
                 meter.rollbacks.record(Duration::from_nanos(TICK_NANOS) * inputs);
             }
             Happening::Answered { request, code } => {
-                self.ledger.answered(self.bot, request, code == ResultCode::Done);
+                self.history.answered(self.player, request.0, self.at, code == ResultCode::Done);
                 if *self.trade == Some(request) {
                     *self.trade = None;
                 }
             }
             Happening::Unanswered { request } => {
-                self.ledger.unanswered(self.bot, request);
                 if *self.trade == Some(request) {
                     *self.trade = None;
                 }
             }
-            Happening::Condition { gold } => self.ledger.has(self.bot, gold),
+            Happening::Condition { gold, items } => {
+                let items = items.into_iter().collect();
+                self.history.saw(self.player, self.at, Holdings { gold, items });
+            }
             Happening::Disconnected { reason } => *meter.disconnects.entry(reason).or_default() += 1,
             Happening::Rejoins { .. } => meter.rejoins += 1,
             Happening::Left { .. } => {
@@ -186,9 +190,9 @@ impl Bot {
         around: &mut Surroundings<'_>,
         call: impl FnOnce(&mut Player<SessionId>, &mut Io<'_, Seat<'_>, Diary<'_>>) -> R,
     ) -> R {
-        let Self { number, player, gap, fresh, been_in, trade, .. } = self;
-        let Surroundings { meter, ledger, now, .. } = around;
-        let mut diary = Diary { bot: *number, meter, ledger, gap, fresh, been_in, trade, now: *now };
+        let Self { player, gap, fresh, been_in, trade, .. } = self;
+        let Surroundings { meter, history, at, now, .. } = around;
+        let mut diary = Diary { player: player.id(), meter, history, gap, fresh, been_in, trade, at: *at, now: *now };
         // The seat is borrowed anew, because its lifetime must not outlive this call.
         let mut link = seat.again();
         call(player, &mut Io { link: &mut link, observer: &mut diary, now: *now })
@@ -226,7 +230,7 @@ impl Bot {
     /// Gives something to the partner, now and then. One trade at a time: its answer tells what the next one can give.
     fn trade(&mut self, seat: &mut Seat<'_>, around: &mut Surroundings<'_>) {
         let late = around.at + LAST_TRADE_BEFORE_END >= self.part.leaves_at;
-        let (Some(receiver), Some(partner)) = (self.part.partner, around.partner) else { return };
+        let Some((receiver, partner)) = around.partner else { return };
         if late || self.trade.is_some() || around.at < self.trades_at || self.player.entity(partner).is_none() {
             return;
         }
@@ -241,11 +245,13 @@ impl Bot {
         if gold == 0 && items.is_empty() {
             return;
         }
-        let give = Command::Give { to: partner, goods: Goods { gold, items } };
+        let give = Command::Give { to: partner, goods: Goods { gold, items: items.clone() } };
         let asked = self.with(seat, around, |player, io| player.command(give, io));
         if let Ok(request) = asked {
             self.trade = Some(request);
-            around.ledger.asked(self.number, receiver, request, gold);
+            let (giver, request, asked) = (self.player.id(), request.0, around.at);
+            let answer = Answer::Unknown;
+            around.history.asked(Transfer { giver, receiver, request, gold, items, asked, answered: None, answer });
         }
     }
 

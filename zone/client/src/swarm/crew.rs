@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use darkages_checker::History;
 use darkages_protocol::EntityState;
 use darkages_topology::world::TICK_NANOS;
 use darkages_topology::{EntityId, PlayerId};
@@ -20,10 +21,9 @@ use super::lines::{BOTS_PER_LINE, Line};
 use super::meter::{Ending, Meter};
 use super::mind::Mind;
 use super::pairs::{CHOOSE_EVERY, Pairs};
-use super::report::SwarmReport;
-use super::trades::Ledger;
+use super::report::Trades;
 use super::workload::{Workload, cast};
-use super::{PUBLISH_EVERY, Shared, SwarmConfig, SwarmError};
+use super::{Ended, PUBLISH_EVERY, Shared, SwarmConfig, SwarmError};
 use crate::directory::{Answer, Directory, DirectoryError, Door, Pool, Question};
 
 /// Longest time between two looks at the sockets.
@@ -42,7 +42,7 @@ const LAST_GOODBYE: Duration = Duration::from_secs(5);
 const CREW: u32 = u32::MAX;
 
 /// Runs a swarm to its end.
-pub(super) fn run(config: &SwarmConfig, shared: &Shared) -> Result<SwarmReport, SwarmError> {
+pub(super) fn run(config: &SwarmConfig, shared: &Shared) -> Result<Ended, SwarmError> {
     let directory = Directory::new(&config.directory_url);
     let ground = first_look(&directory, config)?;
     let pool = Pool::start(&directory, ASKING_THREADS).map_err(SwarmError::Thread)?;
@@ -50,7 +50,7 @@ pub(super) fn run(config: &SwarmConfig, shared: &Shared) -> Result<SwarmReport, 
     while !crew.is_over(shared) {
         crew.turn(shared);
     }
-    Ok(crew.report())
+    Ok(crew.end())
 }
 
 /// Waits for the directory to tell what the world looks like.
@@ -80,7 +80,7 @@ struct Crew<'a> {
     pool: Pool,
     meter: Meter,
     pairs: Pairs,
-    ledger: Ledger,
+    history: History,
     inside: u32,
     inside_since: Instant,
     publish_at: Instant,
@@ -120,7 +120,7 @@ impl<'a> Crew<'a> {
             pool,
             meter: Meter { crashes: config.crashes, ..Meter::default() },
             pairs: Pairs::default(),
-            ledger: Ledger::default(),
+            history: History::default(),
             inside: 0,
             inside_since: now,
             publish_at: now,
@@ -260,12 +260,13 @@ impl<'a> Crew<'a> {
         let partner = self.bots[bot as usize].part.partner;
         let partner = partner.and_then(|partner| {
             let player = &self.bots[partner as usize].player;
-            player.own().filter(|_| player.is_inside() && player.condition().is_some())
+            let own = player.own().filter(|_| player.is_inside() && player.condition().is_some());
+            own.map(|own| (player.id(), own))
         });
         let now = Instant::now();
         let mut around = Surroundings {
             meter: &mut self.meter,
-            ledger: &mut self.ledger,
+            history: &mut self.history,
             at: now.saturating_duration_since(self.began),
             now,
             partner,
@@ -313,13 +314,7 @@ impl<'a> Crew<'a> {
         }
     }
 
-    fn report(mut self) -> SwarmReport {
-        for bot in &self.bots {
-            if let Some(condition) = bot.player.condition() {
-                condition.items.iter().for_each(|item| self.ledger.holds(bot.number, item.id));
-            }
-        }
-        let books = std::mem::take(&mut self.ledger).close(&mut self.meter.violations);
+    fn end(self) -> Ended {
         let sum = |of: fn(&Line) -> u64| self.lines.iter().map(of).sum::<u64>();
         let ending = Ending {
             ran_for: self.began.elapsed(),
@@ -328,9 +323,9 @@ impl<'a> Crew<'a> {
             bytes_up: sum(|line| line.endpoint.stats().bytes_out),
             inputs_unacked: self.bots.iter().map(|bot| bot.player.inputs().len() as u64).sum(),
             never_joined: self.bots.iter().filter(|bot| !bot.been_in).count() as u32,
-            books,
+            trades: Trades::of(&self.history),
         };
-        self.meter.report(self.config, &self.pairs, &ending)
+        Ended { report: self.meter.report(self.config, &self.pairs, &ending), history: self.history }
     }
 }
 

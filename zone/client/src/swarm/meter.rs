@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::pairs::Pairs;
-use super::report::{ClientBytes, SwarmReport, Times, Violations};
-use super::trades::Closed;
+use super::report::{ClientBytes, SwarmReport, Times, Trades, Violations};
 use super::{SwarmConfig, SwarmProgress};
 
 /// Counts by reason code.
@@ -47,7 +46,7 @@ pub(super) struct Ending {
     pub(super) bytes_up: u64,
     pub(super) inputs_unacked: u64,
     pub(super) never_joined: u32,
-    pub(super) books: Closed,
+    pub(super) trades: Trades,
 }
 
 impl Meter {
@@ -67,7 +66,7 @@ impl Meter {
     }
 
     pub(super) fn report(&self, config: &SwarmConfig, pairs: &Pairs, ending: &Ending) -> SwarmReport {
-        let Ending { ran_for, processor_time, bytes_down, bytes_up, inputs_unacked, never_joined, books } = *ending;
+        let Ending { ran_for, processor_time, bytes_down, bytes_up, inputs_unacked, never_joined, trades } = *ending;
         let per_client = |bytes: u64| rate(bytes, self.inside_for);
         SwarmReport {
             workload: config.workload,
@@ -101,12 +100,7 @@ impl Meter {
             snapshots: self.snapshots,
             entities_in_view: self.entities_shown as f64 / self.snapshots.max(1) as f64,
             swarm_cpu_cores: processor_time.as_secs_f64() / ran_for.as_secs_f64().max(f64::EPSILON),
-            trades: books.trades,
-            gold_before: books.gold_before,
-            gold_after: books.gold_after,
-            items_duplicated: books.items_duplicated,
-            acked_lost: books.acked_lost,
-            acked_duplicated: books.acked_duplicated,
+            trades,
             violations: self.violations.kept().to_vec(),
             violations_total: self.violations.total(),
         }

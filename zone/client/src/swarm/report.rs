@@ -1,5 +1,6 @@
 //! What a swarm reports: the players' side of a run, serialisable, to be merged with the server's side.
 
+use darkages_checker::{Answer, History};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -142,7 +143,17 @@ pub struct Trades {
     pub unanswered: u64,
 }
 
-/// The players' side of a run.
+impl Trades {
+    /// Counts those of a history.
+    #[must_use]
+    pub fn of(history: &History) -> Self {
+        let [done, refused, unanswered] =
+            [Answer::Done, Answer::Refused, Answer::Unknown].map(|answer| history.count(answer));
+        Self { asked: done + refused + unanswered, done, refused, unanswered }
+    }
+}
+
+/// The players' side of a run. What they have in the end is judged from the [`History`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SwarmReport {
     /// What the bots did.
@@ -209,16 +220,6 @@ pub struct SwarmReport {
     pub swarm_cpu_cores: f64,
     /// Trades.
     pub trades: Trades,
-    /// Gold of all bots when they were first welcomed.
-    pub gold_before: u64,
-    /// Gold of all bots when they were last heard of.
-    pub gold_after: u64,
-    /// Items that two bots held at the end.
-    pub items_duplicated: u64,
-    /// Accounts that have less than their acknowledged trades make.
-    pub acked_lost: u64,
-    /// Accounts that have more than that.
-    pub acked_duplicated: u64,
     /// What did not hold, the first [`MAX_EVIDENCE`] of them.
     pub violations: Vec<Violation>,
     /// How many there were in all.
@@ -229,11 +230,7 @@ impl SwarmReport {
     /// Whether the players' side of every invariant held and nobody lost anything.
     #[must_use]
     pub const fn held(&self) -> bool {
-        self.violations_total == 0
-            && self.inputs_lost == 0
-            && self.inputs_duplicated == 0
-            && self.items_duplicated == 0
-            && self.never_joined == 0
+        self.violations_total == 0 && self.inputs_lost == 0 && self.inputs_duplicated == 0 && self.never_joined == 0
     }
 }
 

@@ -7,10 +7,19 @@ use std::collections::BTreeMap;
 
 use darkages_topology::{ShardId, Tick};
 
-use super::zones::Look;
-
 /// Looks in a row, a tenth of a second apart: many times what separates two looks at zones that tick.
 const LOOKS: u32 = 5;
+
+/// What one zone showed.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The shard that it serves.
+    pub shard: ShardId,
+    /// Its newest tick.
+    pub tick: Tick,
+    /// The players that it acts for, by a number that stays the same from zone to zone.
+    pub handles: &'a [u32],
+}
 
 /// Who was seen twice, and for how long.
 #[derive(Debug, Default)]
@@ -26,14 +35,13 @@ struct Suspect {
 
 impl Doubles {
     /// Takes in a look; says who has now been seen twice for too long, once for each.
-    pub fn note(&mut self, looks: &[Look]) -> Vec<String> {
+    pub fn note<'a>(&mut self, looks: impl IntoIterator<Item = Look<'a>>) -> Vec<String> {
         let mut first: BTreeMap<u32, (ShardId, Tick)> = BTreeMap::new();
         let mut seen = BTreeMap::new();
-        for look in looks {
-            let Some(shard) = look.shard else { continue };
-            for handle in &look.handles {
-                if let Some(other) = first.insert(*handle, (shard, look.tick)) {
-                    seen.insert(*handle, [other, (shard, look.tick)]);
+        for Look { shard, tick, handles } in looks {
+            for handle in handles {
+                if let Some(other) = first.insert(*handle, (shard, tick)) {
+                    seen.insert(*handle, [other, (shard, tick)]);
                 }
             }
         }
@@ -57,37 +65,17 @@ impl Doubles {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use darkages_plan::TickBreakdown;
-    use darkages_topology::{Position, Revision, ZoneEndpoint, ZoneId};
-
     use super::*;
-    use crate::local::zones::Life;
 
-    fn look(shard: u32, tick: u64, handles: &[u32]) -> Look {
-        let address = ([127, 0, 0, 1], 1).into();
-        Look {
-            endpoint: ZoneEndpoint { zone: ZoneId(format!("zone-{shard}")), address, public_key: [0; 32] },
-            shard: Some(ShardId(shard)),
-            life: Life::Serving,
-            draining: false,
-            tick: Tick(tick),
-            revision: Revision(1),
-            open_handoffs: 0,
-            tick_p95: Duration::ZERO,
-            tick_p99: Duration::ZERO,
-            costs: TickBreakdown::default(),
-            positions: vec![Position::default(); handles.len()],
-            handles: handles.to_vec(),
-        }
+    fn look(shard: u32, tick: u64, handles: &[u32]) -> Look<'_> {
+        Look { shard: ShardId(shard), tick: Tick(tick), handles }
     }
 
     fn told(ticks: impl Fn(u64) -> (u64, u64), second: impl Fn(u64) -> &'static [u32]) -> usize {
         let mut doubles = Doubles::default();
         let looks = (0..20).map(|number| {
             let (one, other) = ticks(number);
-            doubles.note(&[look(1, one, &[7, 8]), look(2, other, second(number))]).len()
+            doubles.note([look(1, one, &[7, 8]), look(2, other, second(number))]).len()
         });
         looks.sum()
     }
