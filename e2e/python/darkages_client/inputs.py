@@ -9,6 +9,8 @@ from .client_pb2 import ClientInput
 MAX_INPUTS = 128
 # The ring keeps less than a zone queues.
 MAX_UNACKED = 120
+# What is held, and how far the world may go back for it to keep its numbers.
+FAR = MAX_UNACKED + 300
 ACK_OLDER_BITS = 14
 
 
@@ -52,15 +54,15 @@ class InputRing:
         return True
 
     def ack(self, applied: int):
-        ahead = applied - self.acked & 0xFFFFFFFF
-        if ahead <= len(self._unacked):
-            for _ in range(ahead):
+        behind = self.newest - applied & 0xFFFFFFFF
+        if behind < FAR:
+            for _ in range(len(self._unacked) - behind):
                 self._unacked.popleft()
             self.acked = applied
 
     def resume(self, applied: int):
-        """Goes on after what a zone has applied; what is still held is numbered anew when it must be."""
-        if self.newest and applied - self.acked & 0xFFFFFFFF <= len(self._unacked):
+        """Goes on after what a zone has applied. What is held keeps its numbers unless the world is far from them."""
+        if self.newest and self.newest - applied & 0xFFFFFFFF < FAR:
             self.ack(applied)
         else:
             self.acked, self.newest = applied, applied + len(self._unacked) & 0xFFFFFFFF

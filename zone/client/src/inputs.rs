@@ -12,6 +12,10 @@ use darkages_topology::InputSeq;
 /// Inputs that a client holds, at most: two seconds. A zone queues 128, so that the ring always fits in one zone's queue.
 pub const MAX_UNACKED_INPUTS: usize = 120;
 
+/// How far the world may have gone back for a client to keep its numbers: five seconds. A zone completes numbers that are up to
+/// 1,024 ahead of what it has applied, and two seconds of them may be held.
+const MAX_GAP: u32 = 300;
+
 /// Inputs whose time of creation is remembered: what eight bits can name.
 const REMEMBERED: usize = 256;
 
@@ -66,28 +70,36 @@ impl<V: Copy + PartialEq> InputRing<V> {
         if ahead < 0 {
             return Acked::Back(ahead.unsigned_abs());
         }
-        let ahead = ahead as u32;
-        if ahead as usize > self.unacked.len() {
+        let held = self.unacked.len() as u32;
+        // After the world went back, what is held does not begin where the acknowledged ones end.
+        let behind = self.newest.0.wrapping_sub(applied.0);
+        if behind as i32 <= -1 {
             return Acked::NeverMade;
         }
+        let ahead = ahead as u32;
         for offset in 1..=ahead {
             if let Some(made) = self.made_at(InputSeq(self.acked.0.wrapping_add(offset))) {
                 age(now.saturating_duration_since(made));
             }
         }
-        self.unacked.drain(..ahead as usize);
+        self.unacked.drain(..held.saturating_sub(behind) as usize);
         self.acked = applied;
         Acked::Forward(ahead)
     }
 
-    /// Continues after `applied`, as a zone says in its welcome. The inputs that are still held keep their order; they are
-    /// numbered anew when the world restarted from an older state, or when this client is another process than the one
-    /// that played before.
+    /// Continues after `applied`, as a zone says in its welcome. What is held keeps its numbers, also when the world restarted
+    /// from an older state: the zone leaves out what is held no more, and a zone that knew a newer state may still hand it
+    /// on. It is numbered anew only when this client is another process than the one that played before, or when the world
+    /// is far from what this client knows, as after a restore.
     pub fn resume(&mut self, applied: InputSeq, now: Instant) -> Acked {
         let first = self.newest == InputSeq(0);
         let ahead = applied.0.wrapping_sub(self.acked.0) as i32;
-        if !first && (0..=self.unacked.len() as i32).contains(&ahead) {
+        if !first && ahead >= 0 && self.newest.0.wrapping_sub(applied.0) as i32 >= 0 {
             return self.ack(applied, now, |_| {});
+        }
+        if !first && ahead < 0 && ahead.unsigned_abs() <= MAX_GAP {
+            self.acked = applied;
+            return Acked::Back(ahead.unsigned_abs());
         }
         self.acked = applied;
         self.newest = InputSeq(applied.0.wrapping_add(self.unacked.len() as u32));
@@ -220,10 +232,17 @@ mod tests {
         // A rejoin: one of the two was applied meanwhile.
         assert_eq!(ring.resume(InputSeq(501), now), Acked::Forward(1));
         assert_eq!(ring.runs().collect::<Vec<_>>(), vec![(2, 1)]);
-        // A crash took the world back; what is held follows what is applied.
+        // A crash took the world back; what is held keeps its number.
         assert_eq!(ring.resume(InputSeq(450), now), Acked::Back(51));
-        assert_eq!((ring.newest(), ring.len()), (InputSeq(451), 1));
-        assert_eq!(ring.ack(InputSeq(451), now, |_| {}), Acked::Forward(1));
+        assert_eq!((ring.newest(), ring.len()), (InputSeq(502), 1));
+        // Another zone still had what was acknowledged before.
+        assert_eq!(ring.ack(InputSeq(501), now, |_| {}), Acked::Forward(51));
+        assert_eq!((ring.newest(), ring.len()), (InputSeq(502), 1));
+        assert_eq!(ring.ack(InputSeq(502), now, |_| {}), Acked::Forward(1));
+        assert_eq!(ring.push(3, now), Some(InputSeq(503)));
+        // An old backup was restored.
+        assert_eq!(ring.resume(InputSeq(7), now), Acked::Back(495));
+        assert_eq!((ring.newest(), ring.len()), (InputSeq(8), 1));
     }
 
     #[test]

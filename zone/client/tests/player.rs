@@ -278,7 +278,7 @@ fn a_silent_zone_is_left_and_the_view_survives_the_rejoin() {
 }
 
 #[test]
-fn inputs_are_numbered_on_from_what_a_restarted_world_says() {
+fn inputs_keep_their_numbers_when_a_world_goes_back() {
     let mut s = Feed::default();
     let mut play = Play::inside(1, &mut s);
     play.input(10);
@@ -291,7 +291,7 @@ fn inputs_are_numbered_on_from_what_a_restarted_world_says() {
     assert_eq!(play.input(1), vec![2]);
     let (_, _, datagram) = &play.net.sent[0];
     let numbers: Vec<u32> = t.inputs(datagram, InputSeq(5)).iter().map(|(seq, _)| seq.0).collect();
-    assert_eq!(numbers, vec![6, 7, 8], "two that were held and the new one");
+    assert_eq!(numbers, vec![9, 10, 11], "two that were held and the new one");
 }
 
 #[test]

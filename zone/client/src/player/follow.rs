@@ -110,7 +110,7 @@ impl<S: Copy + Eq + std::fmt::Debug> Player<S> {
                 self.violated(io, Invariant::I4, |player| {
                     format!("{}: applied {applied} after {} was applied", player.id, player.ring.acked())
                 });
-                // The world is right about what it has applied; what follows is numbered from there.
+                // The world is right about what it has applied.
                 self.ring.resume(applied, io.now);
             }
             Acked::NeverMade => self.violated(io, Invariant::I4, |player| {
