@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use darkages_topology::{ShardEpoch, ShardId, ZoneId};
 
-/// One incarnation of a shard. Every write carries the one that makes it; the store refuses it once that incarnation is
-/// over. An incarnation that is over stays over for ever: its lease can be neither renewed nor acquired again under the
-/// same epoch.
+/// One incarnation of a shard. Every write carries the one that makes it; the store refuses it while its lease has run out.
+///
+/// It is **over** when its lease was released, or has run out and somebody has relied on that: has acquired the shard, or has
+/// taken a player from it. It stays over for ever: its lease can be neither renewed nor acquired again under the same
+/// epoch. One that has run out and on which nobody has relied yet can be renewed, as if its end had been later: that is
+/// how zones outlive a store that was away for longer than a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence {
     /// The shard.
@@ -55,7 +58,7 @@ pub enum Acquired {
 pub enum Renewed {
     /// It lasts `ttl` from the moment at which this was asked.
     Extended(Lease),
-    /// It was over, released or taken by a newer incarnation. The caller stops; it may acquire anew.
+    /// It is over: released, or somebody has relied on its end. The caller stops; it may acquire anew.
     Over,
 }
 
@@ -66,7 +69,7 @@ pub struct LeaseView {
     pub fence: Fence,
     /// The zone that acquired it.
     pub zone: ZoneId,
-    /// Time until it is over; `None` when it is over.
+    /// Time until it runs out; `None` when it has.
     pub left: Option<Duration>,
 }
 

@@ -16,9 +16,8 @@ use crate::session::{NonceUse, Session};
 ///
 /// **Time.** Leases and expiries are judged by the store, never by the caller.
 ///
-/// **Fencing.** A write carries the [`Fence`] of its zone. Once that incarnation is over (its lease has run out, was released
-/// or was acquired by somebody else) nothing it writes takes effect, with one exception: the release of a handoff that it
-/// committed, see [`Transition::Release`](crate::transition::Transition::Release).
+/// **Fencing.** A write carries the [`Fence`] of its zone. While its lease has run out, and once that incarnation is over,
+/// nothing it writes takes effect, with one exception: the release of a handoff that it committed, see [`Transition::Release`](crate::transition::Transition::Release).
 ///
 /// **Durability.** What every method but [`save_batch`](Self::save_batch), [`append`](Self::append) and the session methods
 /// acknowledges survives any crash of processes and machines that the driver promises to survive. Reads see acknowledged
@@ -38,13 +37,13 @@ pub trait Store: Send + Sync {
     /// one higher than the last (the first is 1). `ttl` is above zero and at most [`MAX_LEASE`](crate::limits::MAX_LEASE).
     async fn acquire(&self, shard: ShardId, zone: &ZoneId, ttl: Duration) -> Result<Acquired, StoreError>;
 
-    /// Lets a lease last `ttl` from now on. A lease that is over stays over.
+    /// Lets a lease last `ttl` from now on, also one that has run out and on whose end nobody has relied, see [`Fence`].
     async fn renew(&self, fence: Fence, ttl: Duration) -> Result<Renewed, StoreError>;
 
-    /// Ends a lease before its time, so that nobody has to wait for it. Does nothing when it is over already.
+    /// Ends a lease, so that nobody has to wait for it. Does nothing when it is over already.
     async fn release(&self, fence: Fence) -> Result<(), StoreError>;
 
-    /// The lease of `shard`; `None` when nobody ever held it.
+    /// The lease of `shard`; `None` when nobody ever held it. Looking relies on nothing: one that has run out may be renewed.
     async fn look(&self, shard: ShardId) -> Result<Option<LeaseView>, StoreError>;
 
     /// The leases of shards above `after`, live or not, in order of shard; at most `limit` and at most

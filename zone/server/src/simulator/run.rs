@@ -123,7 +123,7 @@ impl World {
         let reply = match ask {
             Ask::Acquire { asked, shard } => Reply::Leased { asked, leased: store.acquire(shard, now) },
             Ask::Renew { asked, fence } => Reply::Leased { asked, leased: store.renew(fence, now) },
-            Ask::GiveUp { fence } => return store.give_up(fence, now),
+            Ask::GiveUp { fence } => return store.give_up(fence),
             Ask::Look { epoch, call, player } => {
                 Reply::Looked { epoch, call, player, record: store.records.get(&player).cloned() }
             }

@@ -12,10 +12,14 @@ use super::world::Goods;
 /// Duration of a lease.
 pub const LEASE: Time = 1_500_000;
 
+/// When the lease of an incarnation ran out that is over.
+const OVER: Time = 0;
+
 /// A store that everybody reaches through the network of the model.
 #[derive(Debug, Default)]
 pub struct ModelStore {
     pub records: BTreeMap<PlayerId, OwnerRecord>,
+    /// The newest incarnation and when its lease runs out; `OVER` once somebody has relied on that.
     leases: BTreeMap<ShardId, (ShardEpoch, Time)>,
     /// Transactions by request, so that each is carried out once.
     pub committed: BTreeMap<(PlayerId, u32), Trade>,
@@ -65,17 +69,34 @@ impl ModelStore {
     }
 
     pub fn renew(&mut self, fence: Fence, now: Time) -> Leased {
-        if !self.is_live(fence, now) {
-            return Leased::Over;
+        match self.leases.get_mut(&fence.shard) {
+            Some((epoch, until)) if *epoch == fence.epoch && *until != OVER => {
+                *until = now + LEASE;
+                Leased::Granted(fence)
+            }
+            _ => Leased::Over,
         }
-        self.leases.insert(fence.shard, (fence.epoch, now + LEASE));
-        Leased::Granted(fence)
     }
 
-    pub fn give_up(&mut self, fence: Fence, now: Time) {
-        if self.is_live(fence, now) {
-            self.leases.insert(fence.shard, (fence.epoch, now));
+    pub fn give_up(&mut self, fence: Fence) {
+        if let Some((_, until)) = self.leases.get_mut(&fence.shard).filter(|(epoch, _)| *epoch == fence.epoch) {
+            *until = OVER;
         }
+    }
+
+    /// Whether a lease that must be over is not; it is for good from then on.
+    fn blocks(&mut self, lease: MustBeOver, now: Time) -> Option<ShardId> {
+        let (shard, wanted) = match lease {
+            MustBeOver::Shard(shard) => (shard, None),
+            MustBeOver::Incarnation(fence) => (fence.shard, Some(fence.epoch)),
+        };
+        let (_, until) =
+            self.leases.get_mut(&shard).filter(|(epoch, _)| wanted.is_none_or(|wanted| wanted == *epoch))?;
+        if now < *until {
+            return Some(shard);
+        }
+        *until = OVER;
+        None
     }
 
     /// Whether this incarnation holds its shard.
@@ -88,7 +109,8 @@ impl ModelStore {
     }
 
     pub fn swap(&mut self, writer: Fence, swap: Swap, now: Time) -> Swapped {
-        let current = self.records.get(&swap.player);
+        let current = self.records.get(&swap.player).cloned();
+        let current = current.as_ref();
         let is_live = self.is_live(writer, now);
         if !swap.expect.matches(current) {
             return Swapped::Conflict(current.cloned());
@@ -101,11 +123,7 @@ impl ModelStore {
             return Swapped::Fenced;
         }
         for must_be_over in step.must_be_over(current) {
-            let (shard, is_live) = match must_be_over {
-                MustBeOver::Shard(shard) => (shard, self.is_held(shard, now)),
-                MustBeOver::Incarnation(fence) => (fence.shard, self.is_live(fence, now)),
-            };
-            if is_live {
+            if let Some(shard) = self.blocks(must_be_over, now) {
                 return Swapped::Held { shard, left: std::time::Duration::ZERO };
             }
         }

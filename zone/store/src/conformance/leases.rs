@@ -1,19 +1,20 @@
-//! Leases: one holder at a time, epochs that only rise, and an end that is final.
+//! Leases: one holder at a time, epochs that only rise, and an end that is final once somebody has relied on it.
 
 use std::time::Duration;
 
 use darkages_topology::{ShardEpoch, ShardId, ZoneId};
 
 use super::Factory;
-use super::scene::{PAST_TTL, S, Scene, T, TTL, zone};
+use super::scene::{ANNE, PAST_TTL, S, Scene, T, TTL, committed, zone};
 use crate::error::StoreError;
 use crate::lease::{Acquired, Fence, Renewed};
 use crate::limits::MAX_LEASE;
+use crate::owner::Swapped;
 
 pub(super) async fn all(factory: &dyn Factory) {
     one_holder_at_a_time(factory).await;
     renewing_keeps_it(factory).await;
-    over_is_final(factory).await;
+    what_has_run_out_is_renewed_until_somebody_relies_on_it(factory).await;
     releasing_lets_the_next_one_in(factory).await;
     epochs_survive_the_store(factory).await;
     leases_are_listed(factory).await;
@@ -50,18 +51,35 @@ async fn renewing_keeps_it(factory: &dyn Factory) {
     assert!(scene.store.look(S).await.expect("look").expect("held").is_live_as(fence), "held beyond the first ttl");
 }
 
-async fn over_is_final(factory: &dyn Factory) {
+async fn what_has_run_out_is_renewed_until_somebody_relies_on_it(factory: &dyn Factory) {
     let scene = Scene::new(factory).await;
-    let old = scene.acquire(S).await;
+    let (old, t) = (scene.acquire(S).await, scene.acquire(T).await);
+    let made = scene.create(old, ANNE).await;
     scene.pass(PAST_TTL).await;
     let view = scene.store.look(S).await.expect("look").expect("known");
-    assert!(!view.is_live() && view.fence == old, "over, and still named: {view:?}");
-    assert_eq!(scene.store.renew(old, TTL).await.expect("renew"), Renewed::Over, "it cannot be revived");
+    assert!(!view.is_live() && view.fence == old, "run out, and still named: {view:?}");
+    let moved = made.claimed(S);
+    assert_eq!(scene.swap(old, ANNE, &made, &moved).await, Swapped::Fenced, "nothing is written meanwhile");
+    let renewed = scene.store.renew(old, TTL).await.expect("renew");
+    assert!(matches!(renewed, Renewed::Extended(lease) if lease.fence == old), "nobody has relied on it: {renewed:?}");
+    scene.store.renew(t, TTL).await.expect("renew");
+    let open = scene.step(old, ANNE, &made, committed(&made, old, T)).await;
+
+    // A player who is taken from an incarnation that has run out, and it is over.
+    scene.pass(PAST_TTL).await;
+    scene.store.renew(t, TTL).await.expect("renew");
+    scene.step(t, ANNE, &open, open.claimed(T)).await;
+    assert_eq!(scene.store.renew(old, TTL).await.expect("renew"), Renewed::Over, "its end was relied upon");
     let new = scene.acquire(S).await;
     assert_eq!(new.epoch, ShardEpoch(2), "the next incarnation");
-    assert_eq!(scene.store.renew(old, TTL).await.expect("renew"), Renewed::Over);
-    scene.store.release(old).await.expect("release");
-    assert!(scene.store.look(S).await.expect("look").expect("held").is_live_as(new), "the old one cannot end the new");
+
+    // So is one whose shard is acquired.
+    scene.pass(PAST_TTL).await;
+    let newest = scene.acquire(S).await;
+    assert_eq!(scene.store.renew(new, TTL).await.expect("renew"), Renewed::Over);
+    scene.store.release(new).await.expect("release");
+    let view = scene.store.look(S).await.expect("look").expect("held");
+    assert!(view.is_live_as(newest), "the old one cannot end the new: {view:?}");
     let never = Fence { shard: ShardId(77), epoch: ShardEpoch(1) };
     assert_eq!(scene.store.renew(never, TTL).await.expect("renew"), Renewed::Over, "nobody acquired that");
 }

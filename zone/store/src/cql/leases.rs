@@ -1,9 +1,10 @@
 //! Leases, judged by the clock of the server that reads them, and ended for good before anybody relies on their end.
 //!
 //! A row has the newest incarnation of a shard and the moment `until` which it may act. Its holder's writes are judged by
-//! that moment; everybody else waits [`GUARD`] longer, so that servers' clocks may differ by that much. Whoever finds a lease
-//! over **seals** it (`until` = 0) by compare-and-swap before saying so. A renewal swaps the `until` that it has read, so one
-//! that was under way meanwhile fails: what was once seen to be over stays over, whatever the clocks say next.
+//! that moment; everybody else waits [`GUARD`] longer, so that servers' clocks may differ by that much. Whoever relies on the
+//! end of a lease **seals** it (`until` = 0) by compare-and-swap before. A renewal swaps the `until` that it has read, so one
+//! that was under way meanwhile fails: what was once relied upon to be over stays over, whatever the clocks say next. Until
+//! then its holder can renew it, also when it has run out.
 
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ impl Inner {
         }))
     }
 
-    /// The lease of `shard`; sealed if it is over.
+    /// The lease of `shard` for somebody who relies on its end; sealed if it has run out.
     async fn judged_lease(&self, action: &'static str, shard: ShardId) -> Result<Option<Row>, StoreError> {
         for _ in 0..ROUNDS {
             let Some(mut row) = self.read_lease(action, shard).await? else { return Ok(None) };
@@ -133,7 +134,10 @@ impl Inner {
         const ACTION: &str = "renewing a lease";
         let whole = millis(ttl).max(1) as i64;
         for _ in 0..ROUNDS {
-            let Some(row) = self.own_lease(ACTION, fence).await? else { return Ok(Renewed::Over) };
+            let row = self.read_lease(ACTION, fence.shard).await?;
+            let Some(row) = row.filter(|row| row.epoch == fence.epoch && row.until != OVER) else {
+                return Ok(Renewed::Over);
+            };
             let values = (row.now + whole, whole, keys::of_shard(fence.shard), fence.epoch.0 as i64, row.until);
             if self.wire.cas(ACTION, &self.statements.renew_lease, values).await? {
                 return Ok(Renewed::Extended(Lease { fence, ttl }));
@@ -149,22 +153,13 @@ impl Inner {
     }
 
     pub async fn look(&self, action: &'static str, shard: ShardId) -> Result<Option<LeaseView>, StoreError> {
-        Ok(self.judged_lease(action, shard).await?.map(|row| row.view(shard)))
+        Ok(self.read_lease(action, shard).await?.map(|row| row.view(shard)))
     }
 
-    /// The lease of an incarnation that may act; `None` when it is over, which it is for good then.
+    /// The lease of an incarnation that may act now.
     async fn own_lease(&self, action: &'static str, fence: Fence) -> Result<Option<Row>, StoreError> {
-        for _ in 0..ROUNDS {
-            let row = self.read_lease(action, fence.shard).await?;
-            let Some(row) = row.filter(|row| row.epoch == fence.epoch && row.until != OVER) else { return Ok(None) };
-            if row.holder_may_act() {
-                return Ok(Some(row));
-            }
-            if self.seal(action, fence.shard, &row).await? {
-                return Ok(None);
-            }
-        }
-        Err(contended(action))
+        let row = self.read_lease(action, fence.shard).await?;
+        Ok(row.filter(|row| row.epoch == fence.epoch && row.until != OVER && row.holder_may_act()))
     }
 
     /// Whether a writer may act.

@@ -17,7 +17,7 @@ use crate::transition::MustBeOver;
 struct Incarnation {
     epoch: ShardEpoch,
     zone: ZoneId,
-    /// By the clock's elapsed time; `None` once it is over for good.
+    /// By the clock's elapsed time; `None` once it is over.
     until: Option<Duration>,
 }
 
@@ -61,7 +61,7 @@ impl Leases {
     pub fn renew(&self, fence: Fence, ttl: Duration) -> Renewed {
         let now = self.clock.elapsed();
         match self.book().get_mut(&fence.shard) {
-            Some(held) if held.epoch == fence.epoch && left(held, now).is_some() => {
+            Some(held) if held.epoch == fence.epoch && held.until.is_some() => {
                 held.until = Some(now + ttl);
                 Renewed::Extended(Lease { fence, ttl })
             }
@@ -79,14 +79,20 @@ impl Leases {
         self.look(fence.shard).is_some_and(|view| view.is_live_as(fence))
     }
 
-    /// The shard and the time that is left to a lease that must be over; `None` when it is.
+    /// The shard and the time that is left to a lease that must be over; `None` when it is, and from then on for good.
     pub fn blocks(&self, lease: MustBeOver) -> Option<(ShardId, Duration)> {
         let (shard, epoch) = match lease {
             MustBeOver::Shard(shard) => (shard, None),
             MustBeOver::Incarnation(fence) => (fence.shard, Some(fence.epoch)),
         };
-        let view = self.look(shard).filter(|view| epoch.is_none_or(|epoch| view.fence.epoch == epoch))?;
-        Some((shard, view.left?))
+        let now = self.clock.elapsed();
+        let mut book = self.book();
+        let held = book.get_mut(&shard).filter(|held| epoch.is_none_or(|epoch| held.epoch == epoch))?;
+        let left = left(held, now);
+        if left.is_none() {
+            held.until = None;
+        }
+        left.map(|left| (shard, left))
     }
 
     pub fn look(&self, shard: ShardId) -> Option<LeaseView> {

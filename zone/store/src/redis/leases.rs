@@ -56,7 +56,7 @@ impl RedisStore {
 
     pub(super) async fn release_lease(&self, fence: Fence) -> Result<(), StoreError> {
         let Fence { shard, epoch } = fence;
-        let request = Request::script(Script::Renew, [shard.0.to_string(), epoch.0.to_string(), "0".to_owned()]);
+        let request = Request::script(Script::Release, [shard.0.to_string(), epoch.0.to_string()]);
         self.ask("releasing a lease", request, |answer| int(&answer).map(|_| ())).await
     }
 

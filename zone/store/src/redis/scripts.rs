@@ -12,6 +12,7 @@ pub(super) enum Script {
     Probe,
     Acquire,
     Renew,
+    Release,
     Leases,
     Topology,
     Look,
@@ -46,11 +47,12 @@ macro_rules! reads {
 
 impl Script {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Open,
         Self::Probe,
         Self::Acquire,
         Self::Renew,
+        Self::Release,
         Self::Leases,
         Self::Topology,
         Self::Look,
@@ -72,6 +74,7 @@ impl Script {
             Self::Probe => writes!("probe.lua"),
             Self::Acquire => writes!("acquire.lua"),
             Self::Renew => writes!("renew.lua"),
+            Self::Release => writes!("release.lua"),
             Self::Leases => reads!("leases.lua"),
             Self::Topology => writes!("topology.lua"),
             Self::Look => reads!("look.lua"),

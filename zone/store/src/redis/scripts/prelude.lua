@@ -12,18 +12,24 @@ local function damaged(what)
   error({err = 'DAMAGED ' .. what})
 end
 
--- The newest incarnation of a shard: its epoch as text, the milliseconds that it has left, and its zone. Nothing when nobody
--- ever held the shard.
+-- The newest incarnation of a shard: its epoch as text, the milliseconds that it has left, its zone, and whether it is over
+-- for good. Nothing when nobody ever held the shard.
 local function incarnation(shard)
   local row = redis.call('HGET', base .. ':leases', shard)
   if not row then return nil end
   local epoch, ends, zone = string.match(row, '^(%d+) (%d+) (.*)$')
   if not epoch then damaged('the lease of shard ' .. shard) end
-  return epoch, math.max(tonumber(ends) - now, 0), zone
+  return epoch, math.max(tonumber(ends) - now, 0), zone, ends == '0'
 end
 
 local function write_lease(shard, epoch, ends, zone)
   redis.call('HSET', base .. ':leases', shard, epoch .. ' ' .. whole(ends) .. ' ' .. zone)
+end
+
+-- Nobody can renew it from here on.
+local function end_lease(shard)
+  local epoch, _, zone = incarnation(shard)
+  write_lease(shard, epoch, 0, zone)
 end
 
 local function live(shard, epoch)

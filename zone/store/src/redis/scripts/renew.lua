@@ -1,5 +1,6 @@
--- ARGV: shard, epoch, milliseconds; 0 milliseconds end the lease. Answers whether it was live.
-local held, left, zone = incarnation(ARGV[1])
-if held ~= ARGV[2] or left <= 0 then return 0 end
+-- ARGV: shard, epoch, milliseconds. Answers whether it is that incarnation's still. One that has run out is, until somebody
+-- relies on its end.
+local held, _, zone, is_over = incarnation(ARGV[1])
+if held ~= ARGV[2] or is_over then return 0 end
 write_lease(ARGV[1], held, now + ARGV[3], zone)
 return 1

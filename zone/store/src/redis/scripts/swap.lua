@@ -4,11 +4,13 @@
 -- Answers for each 0 done, 1 the record is another, 2 fenced, or {3, shard, milliseconds left}.
 local acting = live(ARGV[1], ARGV[2])
 
+-- The first lease that must be over and is not. Those that have run out are over for good from here on.
 local function blocked(first, count)
   for i = first, first + 2 * count - 1, 2 do
-    local epoch, left = incarnation(ARGV[i])
-    if epoch and left > 0 and (ARGV[i + 1] == '' or ARGV[i + 1] == epoch) then
-      return {3, ARGV[i], whole(left)}
+    local epoch, left, _, is_over = incarnation(ARGV[i])
+    if epoch and not is_over and (ARGV[i + 1] == '' or ARGV[i + 1] == epoch) then
+      if left > 0 then return {3, ARGV[i], whole(left)} end
+      end_lease(ARGV[i])
     end
   end
 end
