@@ -7,13 +7,14 @@
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use darkages_topology::{PlayerId, Revision, ShardId, ZoneId};
 
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::StoreError;
+use crate::health::{self, Away, Health};
 use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::owner::{OwnerRecord, Swap, Swapped};
@@ -67,7 +68,7 @@ pub struct FaultCounts {
 struct State {
     random: u64,
     chances: Chances,
-    down: bool,
+    down_since: Option<Instant>,
     forced: VecDeque<Fault>,
     counts: FaultCounts,
 }
@@ -83,7 +84,7 @@ impl Faults {
         Self(Arc::new(Mutex::new(State {
             random: seed,
             chances: Chances::default(),
-            down: false,
+            down_since: None,
             forced: VecDeque::new(),
             counts: FaultCounts::default(),
         })))
@@ -100,7 +101,8 @@ impl Faults {
 
     /// Takes the store away from its callers, or gives it back. Calls under way that have not reached it yet fail, too.
     pub fn set_down(&self, down: bool) {
-        self.state().down = down;
+        let mut state = self.state();
+        state.down_since = if down { state.down_since.or_else(|| Some(Instant::now())) } else { None };
     }
 
     /// Hits the next call that nothing is forced on yet, whatever the chances. Beyond 1,024 waiting faults it does nothing.
@@ -134,7 +136,7 @@ impl Faults {
     }
 
     fn is_down(&self) -> bool {
-        self.state().down
+        self.state().down_since.is_some()
     }
 }
 
@@ -292,6 +294,14 @@ impl Store for Faulty {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.pass("probing the store", self.inner.probe()).await
+    }
+
+    /// The store's own, and while it is taken away that it is.
+    fn health(&self) -> Health {
+        let mut health = self.inner.health();
+        let away = self.faults.state().down_since.map(|since| Away { tier: health::STORE, since });
+        health.away.extend(away);
+        health
     }
 
     /// Reaches the store whatever the faults: a test must be able to end.

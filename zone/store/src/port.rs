@@ -7,6 +7,7 @@ use darkages_topology::{PlayerId, Revision, ShardId, ZoneId};
 
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::StoreError;
+use crate::health::Health;
 use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::owner::{OwnerRecord, Swap, Swapped};
@@ -143,6 +144,9 @@ pub trait Store: Send + Sync {
 
     /// Whether the store can be written now. Changes nothing.
     async fn probe(&self) -> Result<(), StoreError>;
+
+    /// How the store is, as far as this process has seen; asks nobody, so that it may be called as often as one likes.
+    fn health(&self) -> Health;
 
     /// Makes everything durable and lets go of the store. Later calls get [`StoreError::Closed`]; a second close does nothing.
     async fn close(&self) -> Result<(), StoreError>;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use darkages_store::faulty::{Chances, Fault, Faults, Faulty};
 use darkages_store::{
-    Acquired, Checkpoint, Committed, Embedded, Event, Expect, Fence, ManualClock, OwnerRecord, PlayerData, RequestId,
-    StateVersion, Store, StoreError, Swap, Swapped, Transaction,
+    Acquired, Checkpoint, Committed, Embedded, Event, Expect, Fence, Health, ManualClock, OwnerRecord, PlayerData,
+    RequestId, StateVersion, Store, StoreError, Swap, Swapped, Transaction,
 };
 use darkages_topology::{OwnerEpoch, PlayerId, ShardId, ZoneId};
 use tokio::time::Instant;
@@ -120,4 +120,23 @@ async fn the_same_seed_brings_the_same_faults() {
     }
     assert_eq!(runs[0], runs[1]);
     assert!(runs[0].contains(&true) && runs[0].contains(&false));
+}
+
+#[tokio::test]
+async fn health_tells_that_the_store_is_away_and_what_is_not_flushed() {
+    let (store, faults, fence) = scene().await;
+    let Health { away, queue_depth, cache_hits, cache_misses, .. } = store.health();
+    assert_eq!((away, queue_depth, cache_hits, cache_misses), (Vec::new(), 0, 0, 0));
+    let checkpoint = Checkpoint { player: PLAYER, owner_epoch: OwnerEpoch(1), data: PlayerData::default() };
+    let absent = Checkpoint { player: PlayerId(8), ..checkpoint.clone() };
+    store.save_batch(fence, vec![checkpoint.clone(), checkpoint, absent]).await.expect("save");
+    let saved = store.health();
+    assert!(saved.unsaved <= 1, "one player has a record: {saved:?}");
+    store.probe().await.expect("a durable write");
+    let flushed = store.health();
+    assert_eq!((flushed.unsaved, flushed.lag), (0, Duration::ZERO), "it took the checkpoint along");
+    faults.set_down(true);
+    assert!(store.health().is_away(darkages_store::health::STORE));
+    faults.set_down(false);
+    assert!(store.health().away.is_empty());
 }

@@ -38,6 +38,7 @@ use tokio::sync::Semaphore;
 use crate::check;
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::{OpenError, StoreError};
+use crate::health::Health;
 use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::limits::MAX_PAGE;
@@ -111,7 +112,10 @@ impl Cql {
         let _call = self.calls.try_acquire().map_err(full)?;
         match tokio::time::timeout(self.deadline, work).await {
             Ok(result) => result,
-            Err(_) => Err(unavailable(action, format!("no answer within {:?}", self.deadline))),
+            Err(_) => {
+                self.inner.wire.presence.failed();
+                Err(unavailable(action, format!("no answer within {:?}", self.deadline)))
+            }
         }
     }
 }
@@ -241,6 +245,12 @@ impl Store for Cql {
         const ACTION: &str = "probing the store";
         let probe = async { self.inner.wire.cas(ACTION, &self.inner.statements.probe, ()).await.map(drop) };
         self.call(ACTION, probe).await
+    }
+
+    /// What was acknowledged is durable: nothing is unsaved.
+    fn health(&self) -> Health {
+        let queue_depth = MAX_CALLS - self.calls.available_permits();
+        Health { away: self.inner.wire.presence.away().into_iter().collect(), queue_depth, ..Health::default() }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

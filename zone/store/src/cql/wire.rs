@@ -15,6 +15,7 @@ use scylla::value::{CqlValue, Row};
 use tokio::sync::Semaphore;
 
 use crate::error::StoreError;
+use crate::health::{self, Presence};
 
 /// Statements under way at a time; more wait. It keeps one server of two cores busy several times over, and a batch of
 /// thousands from filling every connection's streams.
@@ -26,15 +27,16 @@ const ATTEMPTS: u32 = 4;
 /// The pause before the second attempt; it doubles with each further one, and half of it is random.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
-/// The session, and how many statements it may carry.
+/// The session, how many statements it may carry, and whether the servers carry them out.
 pub(super) struct Wire {
     session: Session,
     room: Semaphore,
+    pub presence: Presence,
 }
 
 impl Wire {
     pub fn new(session: Session) -> Self {
-        Self { session, room: Semaphore::new(MAX_IN_FLIGHT) }
+        Self { session, room: Semaphore::new(MAX_IN_FLIGHT), presence: Presence::new(health::CQL) }
     }
 
     /// Carries out a read, or a write that may happen twice.
@@ -89,13 +91,21 @@ impl Wire {
                 self.session.execute_unpaged(statement, &values).await
             };
             match outcome {
-                Ok(result) => return Ok(result),
+                Ok(result) => {
+                    self.presence.answered();
+                    return Ok(result);
+                }
                 Err(error) if attempt < ATTEMPTS && again(&error) => {
                     tracing::debug!(action, attempt, %error, "a statement is tried again");
                     tokio::time::sleep(jittered(pause)).await;
                     pause *= 2;
                 }
-                Err(error) => return Err(unavailable(action, error)),
+                Err(error) => {
+                    if is_no_answer(&error) {
+                        self.presence.failed();
+                    }
+                    return Err(unavailable(action, error));
+                }
             }
         }
         Err(unavailable(action, "it was not tried"))
@@ -118,6 +128,23 @@ pub(super) fn unavailable(
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> StoreError {
     StoreError::Unavailable { action, source: source.into() }
+}
+
+/// Whether nobody answered, or only that too few servers are there to do anything.
+fn is_no_answer(error: &ExecutionError) -> bool {
+    match error {
+        ExecutionError::EmptyPlan | ExecutionError::ConnectionPoolError(_) | ExecutionError::RequestTimeout(_) => true,
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, _)) => matches!(
+            error,
+            DbError::Unavailable { .. }
+                | DbError::IsBootstrapping
+                | DbError::Overloaded
+                | DbError::ReadTimeout { .. }
+                | DbError::WriteTimeout { .. }
+        ),
+        ExecutionError::LastAttemptError(RequestAttemptError::BrokenConnectionError(_)) => true,
+        _ => false,
+    }
 }
 
 /// Whether a statement that may happen twice is worth another attempt: not when the servers understood and refused it.

@@ -12,6 +12,7 @@ mod open;
 #[cfg(test)]
 mod outage;
 mod owners;
+mod pulse;
 mod reads;
 mod sessions;
 mod tables;
@@ -30,6 +31,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::codec::{self, millis};
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::{OpenError, StoreError};
+use crate::health::Health;
 use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::limits::MAX_PAGE;
@@ -197,8 +199,14 @@ impl Store for Embedded {
 
     async fn save_batch(&self, fence: Fence, checkpoints: Vec<Checkpoint>) -> Result<Vec<Saved>, StoreError> {
         check::checkpoints(&checkpoints)?;
-        let leases = Arc::clone(&self.leases);
-        let write = move |tables: &mut tables::Tables<'_>| owners::save(tables, &leases, fence, checkpoints);
+        let (leases, pulse) = (Arc::clone(&self.leases), Arc::clone(&self.writer.pulse));
+        let write = move |tables: &mut tables::Tables<'_>| {
+            let players: Vec<PlayerId> = checkpoints.iter().map(|checkpoint| checkpoint.player).collect();
+            let answers = owners::save(tables, &leases, fence, checkpoints)?;
+            let saved = players.into_iter().zip(&answers).filter(|(_, answer)| **answer == Saved::Done);
+            pulse.wrote(saved.map(|(player, _)| player));
+            Ok(answers)
+        };
         self.writer.write("saving checkpoints", false, write).await
     }
 
@@ -255,6 +263,10 @@ impl Store for Embedded {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.writer.write("probing the store", true, |_| Ok(())).await
+    }
+
+    fn health(&self) -> Health {
+        self.writer.pulse.health()
     }
 
     async fn close(&self) -> Result<(), StoreError> {

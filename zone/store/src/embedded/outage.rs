@@ -94,6 +94,7 @@ async fn a_full_disk_is_told_and_got_over() {
     let error = put(&writer, 2, true).await.expect_err("no room");
     assert!(error.may_have_applied() && error.to_string().starts_with("putting"), "{error}");
     put(&writer, 3, true).await.expect_err("still none");
+    assert!(writer.pulse.health().is_away(crate::health::REDB));
     disk.full.store(false, Ordering::SeqCst);
     let deadline = Instant::now() + DEADLINE;
     while put(&writer, 4, true).await.is_err() {
@@ -104,6 +105,7 @@ async fn a_full_disk_is_told_and_got_over() {
         assert!(has(&writer, key).await.expect("back"), "{key} was acknowledged");
     }
     assert!(!has(&writer, 3).await.expect("back"), "what was never tried is not there");
+    assert!(writer.pulse.health().away.is_empty());
 }
 
 #[tokio::test]
@@ -116,9 +118,16 @@ async fn what_waits_is_flushed_together() {
     let one = disk.flushes.load(Ordering::SeqCst) - before;
     assert!(one >= 1, "a durable write is flushed");
     let before = disk.flushes.load(Ordering::SeqCst);
-    for write in while_it_is_busy(&slot, || (10..310).map(|key| put(&writer, key, true)).collect()) {
+    let gather = || (10..310).map(|key| put(&writer, key, true)).collect::<Vec<_>>();
+    let waiting = while_it_is_busy(&slot, || {
+        let gathered = gather();
+        assert_eq!(writer.pulse.health().queue_depth, 300);
+        gathered
+    });
+    for write in waiting {
         write.await.expect("room");
     }
+    assert_eq!(writer.pulse.health().queue_depth, 0);
     let together = disk.flushes.load(Ordering::SeqCst) - before;
     assert!(together <= 3 * one, "{together} flushes for 300 writes, {one} for one");
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use redb::{Database, Durability};
 use tokio::sync::oneshot;
 
+use super::pulse::Pulse;
 use super::tables::{Tables, Trouble};
 use crate::error::{OpenError, StoreError};
 use crate::limits::CHECKPOINT_FLUSH;
@@ -101,15 +102,17 @@ enum Message {
 pub(super) struct Writer {
     queue: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<()>>,
+    pub pulse: Arc<Pulse>,
 }
 
 impl Writer {
     /// Starts the thread.
     pub fn start(slot: Slot, reopen: Reopen) -> std::io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE_LIMIT);
-        let file = File { slot, reopen, undurable_since: None, failed_at: None };
+        let pulse = Arc::new(Pulse::default());
+        let file = File { slot, reopen, undurable_since: None, failed_at: None, pulse: Arc::clone(&pulse) };
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || file.serve(&waiting))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), pulse })
     }
 
     /// Queues a write and waits for its answer. It is queued when this returns a future, in the order of the calls.
@@ -145,9 +148,14 @@ impl Writer {
 
     fn send(&self, message: Message) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
-        queue.try_send(message).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Full { what: "the queue of writes", limit: QUEUE_LIMIT },
-            TrySendError::Disconnected(_) => StoreError::Closed,
+        // Before it is sent: the thread may have answered it before this goes on.
+        self.pulse.queued();
+        queue.try_send(message).map_err(|error| {
+            self.pulse.answered(1);
+            match error {
+                TrySendError::Full(_) => StoreError::Full { what: "the queue of writes", limit: QUEUE_LIMIT },
+                TrySendError::Disconnected(_) => StoreError::Closed,
+            }
         })
     }
 }
@@ -169,6 +177,7 @@ struct File {
     /// Since when there is something that a crash would lose.
     undurable_since: Option<Instant>,
     failed_at: Option<Instant>,
+    pulse: Arc<Pulse>,
 }
 
 impl File {
@@ -186,6 +195,7 @@ impl File {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let outcome = self.carry_out(&mut group);
+            self.pulse.answered(group.len() + usize::from(closing.is_some()));
             for job in group {
                 job.answer(outcome.clone());
             }
@@ -209,7 +219,10 @@ impl File {
             None => return Err(Outage("the file is closed".into())),
         };
         match done {
-            Ok(()) if durable => self.undurable_since = None,
+            Ok(()) if durable => {
+                self.undurable_since = None;
+                self.pulse.flushed();
+            }
             Ok(()) => {
                 self.undurable_since.get_or_insert_with(Instant::now);
             }
@@ -217,6 +230,7 @@ impl File {
                 tracing::error!(%error, "writing the store failed");
                 self.failed_at = Some(Instant::now());
                 self.undurable_since = None;
+                self.pulse.failed();
                 return Err(Outage(error.to_string().into()));
             }
         }
@@ -236,6 +250,7 @@ impl File {
                 tracing::info!("the store was opened anew");
                 *slot = Some(database);
                 self.failed_at = None;
+                self.pulse.opened();
                 Ok(())
             }
             Err(error) => {

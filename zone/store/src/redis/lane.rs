@@ -16,6 +16,7 @@ use super::link::{Link, Ready};
 use super::scripts::{Request, Script};
 use super::trouble::Trouble;
 use crate::error::StoreError;
+use crate::health::{self, Depth, Presence};
 
 /// Calls that may wait for their turn.
 pub const QUEUE_LIMIT: usize = 4_096;
@@ -47,6 +48,8 @@ enum Message {
 /// The way into a lane. Its task ends when this is dropped.
 pub(super) struct Lane {
     queue: mpsc::Sender<Message>,
+    pub presence: Presence,
+    pub depth: Depth,
 }
 
 impl Lane {
@@ -54,7 +57,7 @@ impl Lane {
     pub fn start(link: Link, replicas: u32) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_LIMIT);
         tokio::spawn(Worker { link, replicas }.serve(waiting));
-        Self { queue }
+        Self { queue, presence: Presence::new(health::REDIS), depth: Depth::default() }
     }
 
     /// Carries out some requests in order; one answer for each.
@@ -64,14 +67,20 @@ impl Lane {
 
     /// As [`call`](Self::call), with the trouble itself.
     pub async fn try_call(&self, requests: Vec<Request>) -> Result<Vec<Value>, Failure> {
+        let _under_way = self.depth.enter();
         let (reply, answered) = oneshot::channel();
         let deadline = Instant::now() + CALL_DEADLINE;
         self.send(Message::Call(Call { requests, deadline, reply }))?;
-        match tokio::time::timeout_at(deadline.into(), answered).await {
-            Ok(Ok(answers)) => Ok(answers?),
-            Ok(Err(_)) => Err(Failure::Closed),
-            Err(_) => Err(late().into()),
-        }
+        let answer = match tokio::time::timeout_at(deadline.into(), answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => return Err(Failure::Closed),
+            Err(_) => Err(late()),
+        };
+        match &answer {
+            Err(trouble) if trouble.asks_for_another() => self.presence.failed(),
+            _ => self.presence.answered(),
+        };
+        Ok(answer?)
     }
 
     /// Carries out what waits, then ends the lane. A second time does nothing.

@@ -31,6 +31,7 @@ use redis::Value;
 use crate::check;
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::{OpenError, StoreError};
+use crate::health::Health;
 use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::limits::MAX_PAGE;
@@ -199,6 +200,15 @@ impl Store for RedisStore {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.ask("probing the store", Request::Script(Script::Probe, Vec::new()), |_| Ok(())).await
+    }
+
+    /// A checkpoint is written, and flushed as the server was set up to, before it is acknowledged: nothing is unsaved.
+    fn health(&self) -> Health {
+        let lanes = [&self.durable, &self.quick];
+        // One server serves both; it is away since the first of them missed it.
+        let away = lanes.iter().filter_map(|lane| lane.presence.away()).min_by_key(|away| away.since);
+        let queue_depth = lanes.iter().map(|lane| lane.depth.now()).sum();
+        Health { away: away.into_iter().collect(), queue_depth, ..Health::default() }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use darkages_store::{Cql, CqlOptions, OpenError, Store};
+use darkages_store::{Cql, CqlOptions, Health, OpenError, Store, health};
 use darkages_topology::PlayerId;
 
 use crate::cassandra;
@@ -99,10 +99,12 @@ async fn calls_to_a_node_that_stands_still_end_by_their_deadline() {
     let labels = [read.err(), committed.err(), probed.err()].map(|error| error.map(|error| error.label()));
     assert_eq!(labels, [Some("unavailable"); 3]);
     assert!(took < Duration::from_millis(2_500), "they took {took:?}");
+    assert!(store.health().is_away(health::CQL));
     // Once it goes on, the same transaction is asked for until there is an answer, and counts once.
     let deadline = Instant::now() + Duration::from_secs(30);
     while store.commit(fence, trade(&players, 1, 0)).await.is_err() {
         assert!(Instant::now() < deadline, "the node does not come back");
     }
     assert_eq!(versions(&store, &players).await, [1, 1]);
+    assert_eq!(store.health(), Health::default());
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use darkages_store::{Fence, PlayerData, StateVersion, Store};
+use darkages_store::{Fence, Health, PlayerData, StateVersion, Store, health};
 use darkages_topology::PlayerId;
 use rustix::process::Signal;
 
@@ -141,6 +141,7 @@ async fn calls_to_a_frozen_server_end_by_their_deadline() {
     for error in [one.expect_err("frozen"), two.expect_err("frozen")] {
         assert!(error.to_string().contains("did not answer"), "{error}");
     }
+    assert!(store.health().is_away(health::REDIS));
     assert!(asked.elapsed() < darkages_store::redis::CALL_DEADLINE + Duration::from_secs(1), "{:?}", asked.elapsed());
     server.signal(Signal::CONT);
     let asked = Instant::now();
@@ -148,4 +149,6 @@ async fn calls_to_a_frozen_server_end_by_their_deadline() {
         assert!(asked.elapsed() < DEADLINE, "it does not come back");
         tokio::time::sleep(Duration::from_millis(16)).await;
     }
+    store.save_batch(fence, Vec::new()).await.expect("the other lane, too");
+    assert_eq!(store.health(), Health::default());
 }
