@@ -14,7 +14,7 @@ DARKAGES := $(abspath $(TARGET))/release/darkages
 export DARKAGES
 
 # The crates of the workspace, from its list of members.
-MEMBERS := $(shell sed -n 's|^    "\([a-z]*/[a-z]*\)",$$|\1|p' Cargo.toml)
+MEMBERS := $(shell sed -n 's|^    "\([a-z0-9]*/[a-z]*\)",$$|\1|p' Cargo.toml)
 CRATES := $(addprefix darkages-,$(notdir $(MEMBERS)))
 
 PLAYERS ?= 600
@@ -81,7 +81,7 @@ cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under c
 	$(CARGO) test --locked -p darkages-store --test cql -- --ignored
 
 # Version and dependencies are pinned in the pom; nothing of it is linked into anything of ours.
-.cache/cassandra/ready: zone/store/tests/cassandra/pom.xml
+.cache/cassandra/ready: e2e/servers/cassandra/pom.xml
 	.ci/need openjdk-17-jre-headless=java maven=mvn
 	rm -rf .cache/cassandra
 	mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath .cache/cassandra/lib)

@@ -7,19 +7,36 @@ use cargo_metadata::{Dependency, MetadataCommand, Package};
 /// Each crate and the crates of the workspace that it may use, in tests and build scripts too.
 ///
 /// `sim` never sees `protocol`: the server translates. The client, and with it every bot, cannot reach server code.
-/// `ctl` starts everything, so it may use everything.
-const ALLOWED: [(&str, &[&str]); 11] = [
+/// `ctl` starts everything, so it may use everything. `servers` starts databases for tests and uses nothing of ours, so that
+/// the crates which it serves can test with it.
+const ALLOWED: [(&str, &[&str]); 12] = [
+    ("servers", &[]),
     ("topology", &[]),
     ("checker", &["topology"]),
     ("transport", &[]),
     ("protocol", &["topology"]),
     ("sim", &["topology"]),
-    ("store", &["topology"]),
+    ("store", &["topology", "servers"]),
     ("plan", &["topology"]),
     ("server", &["topology", "protocol", "transport", "sim", "store"]),
     ("client", &["topology", "protocol", "transport", "checker"]),
     ("directory", &["topology", "protocol", "store"]),
-    ("ctl", &["topology", "protocol", "transport", "sim", "store", "plan", "server", "client", "directory", "checker"]),
+    (
+        "ctl",
+        &[
+            "topology",
+            "protocol",
+            "transport",
+            "sim",
+            "store",
+            "plan",
+            "server",
+            "client",
+            "directory",
+            "checker",
+            "servers",
+        ],
+    ),
 ];
 
 /// The crates that compute and do nothing else: no clock, no I/O, no async, no log.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use darkages_servers::redis::Server;
 use darkages_store::limits::MAX_BATCH;
 use darkages_store::redis::LOG_KEPT_PER_SHARD;
 use darkages_store::{
@@ -12,7 +13,6 @@ use proptest::prelude::*;
 
 use crate::rivals;
 use crate::scene::{SHARD, WORLD, create, opened};
-use crate::server::Server;
 
 /// Redis removes entries of a log in blocks of so many.
 const BLOCK: u64 = 100;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use darkages_servers::redis::{self as deployments, Deployment, Server};
+use darkages_servers::{DEADLINE, wait_for};
 use darkages_store::{Fence, Health, PlayerData, StateVersion, Store, health};
 use darkages_topology::PlayerId;
 use rustix::process::Signal;
 
-use crate::deployments::{self, Deployment};
 use crate::scene::{SHARD, WORLD, commit_in_the_end, create, logged, opened, trade};
-use crate::server::{DEADLINE, Server, wait_for};
 
 const PLAYERS: u64 = 8;
 

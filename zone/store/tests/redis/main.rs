@@ -2,10 +2,8 @@
 
 mod bounds;
 mod crashes;
-mod deployments;
 mod refusals;
 #[path = "../rivals/mod.rs"]
 mod rivals;
 mod scene;
-mod server;
 mod suite;

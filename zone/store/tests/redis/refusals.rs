@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use darkages_servers::redis::{self as deployments, Server};
+use darkages_servers::{DEADLINE, free_port};
 use darkages_store::{OpenError, PlayerData, StateVersion, open};
 use darkages_topology::{PlayerId, ZoneId};
 
-use crate::deployments;
 use crate::scene::{SHARD, WORLD, commit_in_the_end, create, opened, trade};
-use crate::server::{DEADLINE, Server, free_port};
 
 async fn started() -> (Server, String) {
     let server = tokio::task::spawn_blocking(|| Server::start(&[])).await.expect("it starts");

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use darkages_servers::DEADLINE;
 use darkages_store::{
     Acquired, Checkpoint, Committed, Event, Expect, Fence, LogSeq, OwnerRecord, PlayerData, RequestId, Store,
     StoreError, Swap, Swapped, Transaction, open,
 };
 use darkages_topology::{OwnerEpoch, PlayerId, ShardId, ZoneId};
-
-use crate::server::DEADLINE;
 
 pub const WORLD: &str = "faults";
 pub const SHARD: ShardId = ShardId(1);

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use darkages_servers::redis::{self as deployments, Deployment};
 use darkages_store::conformance::{self, Factory};
 use darkages_store::{Store, open};
-
-use crate::deployments::{self, Deployment};
 
 struct InRedis {
     deployment: Deployment,

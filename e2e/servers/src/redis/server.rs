@@ -1,29 +1,22 @@
-//! Real Redis servers for tests: started on free ports of 127.0.0.1 in folders of their own, killed when they are dropped,
-//! also by a panic. Waiting is always for a condition, with a deadline.
+//! One Redis server: started on a free port of 127.0.0.1 in a folder of its own, killed when it is dropped, also by a panic.
 
-use std::collections::BTreeSet;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// How long anything may take to become so.
-pub const DEADLINE: Duration = Duration::from_secs(30);
-
-/// Between two looks at a condition.
-const PAUSE: Duration = Duration::from_millis(20);
+use crate::{free_port, wait_for};
 
 /// Somebody else may take a port between the moment at which it was free and the start of a server on it.
 const ATTEMPTS: usize = 5;
 
 /// One `redis-server`.
 pub struct Server {
+    /// Where it listens.
     pub port: u16,
     /// Further arguments, as in its configuration file.
     arguments: Vec<String>,
@@ -33,34 +26,19 @@ pub struct Server {
     folder: TempDir,
 }
 
-/// Waits until `condition` gives something.
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(found) = condition() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
-        std::thread::sleep(PAUSE);
-    }
-}
-
-/// A port that nobody listens on, different from all others that this process was given.
-pub fn free_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    wait_for("a free port", || {
-        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).ok()?.port();
-        GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(port).then_some(port)
-    })
-}
-
 impl Server {
     /// A server with an append-only file and these further arguments (`{port}` and `{folder}` stand for its own).
+    ///
+    /// # Panics
+    /// When it does not start.
     pub fn start(arguments: &[&str]) -> Self {
         Self::start_with(arguments, "", |_| {})
     }
 
     /// As [`start`](Self::start), let in by `login` (`:PASSWORD@`), with files that `prepare` puts into its folder.
+    ///
+    /// # Panics
+    /// When it does not start.
     pub fn start_with(arguments: &[&str], login: &str, prepare: impl Fn(&Path)) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         for _ in 0..ATTEMPTS {
@@ -84,21 +62,29 @@ impl Server {
         })
     }
 
+    /// The folder of its files and its log.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
+    /// Where it listens, as `host:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// Kills it as a crash would.
+    ///
+    /// # Panics
+    /// When it is gone already.
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
     }
 
     /// Starts it anew with what it left behind, on the same port. `more` is added to its arguments.
+    ///
+    /// # Panics
+    /// When it does not start.
     pub fn restart(&mut self, more: &[&str]) {
         let mut arguments = self.arguments.clone();
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
@@ -107,17 +93,27 @@ impl Server {
     }
 
     /// Freezes it, or lets it go on.
+    ///
+    /// # Panics
+    /// When it is gone.
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process");
         kill_process(pid, signal).expect("it runs");
     }
 
     /// A connection that looks inside.
+    ///
+    /// # Errors
+    /// When it lets nobody in.
     pub fn connection(&self) -> RedisResult<Connection> {
         let client = Client::open(format!("redis://{}127.0.0.1:{}", self.login, self.port))?;
         client.get_connection_with_timeout(Duration::from_secs(1))
     }
 
+    /// Asks it something.
+    ///
+    /// # Errors
+    /// When it does not answer, or with an error.
     pub fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
         let mut connection = self.connection()?;
         connection.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -127,10 +123,14 @@ impl Server {
     }
 
     /// Asks it something that it must answer.
+    ///
+    /// # Panics
+    /// When it does not.
     pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_ask(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
+    /// Whether it takes writes.
     pub fn is_primary(&self) -> bool {
         self.try_ask::<String>(&["INFO", "replication"]).is_ok_and(|info| info.contains("role:master"))
     }

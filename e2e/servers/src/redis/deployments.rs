@@ -5,10 +5,12 @@ use std::fs;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::Signal;
 
-use crate::server::{Server, free_port, wait_for};
+use super::Server;
+use crate::{free_port, wait_for};
 
 /// Servers that together hold a world.
 pub struct Deployment {
+    /// What a store is opened with.
     pub url: String,
     /// Those that hold data.
     pub servers: Vec<Server>,
@@ -18,6 +20,10 @@ pub struct Deployment {
     is_cluster: bool,
 }
 
+/// One server.
+///
+/// # Panics
+/// When it does not start.
 pub fn single() -> Deployment {
     let server = Server::start(&[]);
     Deployment {
@@ -29,6 +35,9 @@ pub fn single() -> Deployment {
 }
 
 /// One server that speaks TLS to the store, with a password and a certificate of an authority of its own.
+///
+/// # Panics
+/// When it does not start.
 pub fn tls() -> Deployment {
     let password = "s3cr:et@/";
     let tls_port = free_port().to_string();
@@ -64,6 +73,9 @@ pub fn tls() -> Deployment {
 }
 
 /// A primary and its replica, without anybody who would promote the second.
+///
+/// # Panics
+/// When they do not start.
 pub fn pair() -> Deployment {
     let servers = primary_and_replica(&[], "");
     let url = format!("redis://{}?replicas=1", servers[0].address());
@@ -79,6 +91,9 @@ fn primary_and_replica(arguments: &[&str], login: &str) -> Vec<Server> {
 }
 
 /// A primary and a replica with a password, and three sentinels without one that call a server dead after a second.
+///
+/// # Panics
+/// When they do not start.
 pub fn sentinel() -> Deployment {
     let servers = primary_and_replica(&["--requirepass", "main", "--masterauth", "main"], ":main@");
     let configuration = format!(
@@ -105,6 +120,9 @@ pub fn sentinel() -> Deployment {
 }
 
 /// Three primaries with a replica each.
+///
+/// # Panics
+/// When they do not start.
 pub fn cluster() -> Deployment {
     let start = || {
         let bus = free_port().to_string();
@@ -145,6 +163,9 @@ pub fn cluster() -> Deployment {
 
 impl Deployment {
     /// Empties it.
+    ///
+    /// # Panics
+    /// When a server does not answer.
     pub fn flush(&self) {
         for server in self.servers.iter().filter(|server| server.is_primary()) {
             server.ask::<()>(&["FLUSHALL", "SYNC"]);
@@ -162,6 +183,9 @@ impl Deployment {
     }
 
     /// Freezes the primary of `world` until another server has taken its place, and lets it wake up as if nothing had been.
+    ///
+    /// # Panics
+    /// When nobody takes its place.
     pub fn freeze_and_wake(&mut self, world: &str) {
         let frozen = self.primary_of(world, None).expect("a primary");
         self.servers[frozen].signal(Signal::STOP);
@@ -172,6 +196,9 @@ impl Deployment {
 
     /// Kills the primary of `world`, waits until another server has taken its place, and starts the dead one anew, as a
     /// replica.
+    ///
+    /// # Panics
+    /// When nobody takes its place.
     pub fn fail_over(&mut self, world: &str) {
         let dead = self.primary_of(world, None).expect("a primary");
         self.servers[dead].kill();
