@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod cassandra;
+mod proxy;
 pub mod redis;
 mod wait;
 
+pub use proxy::Proxy;
 pub use wait::{DEADLINE, free_port, wait_for};

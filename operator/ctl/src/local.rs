@@ -2,6 +2,7 @@
 
 mod audit;
 mod cpu;
+mod degraded;
 mod drive;
 mod faults;
 mod feed;
@@ -11,6 +12,7 @@ mod options;
 mod pilot;
 mod pool;
 mod progress;
+mod reach;
 mod report;
 mod spawn;
 mod sum;
@@ -48,6 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let totals = world.pool.totals();
     sum::planner(&mut report, outcome.pilot.tally());
     sum::zones(&mut report, &totals);
+    sum::store(&mut report, &outcome.degraded);
     sum::machine(&mut report, outcome.measured, outcome.cpu, rss_mib);
     audit::totals(&totals, &mut report);
     let owners = audit::owners(&*world.store, &mut report);

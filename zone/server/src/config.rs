@@ -40,6 +40,9 @@ pub struct ZoneConfig<R> {
     pub fault: Option<FaultPlan>,
     /// How long a player without a client stays in the world.
     pub linger: Duration,
+    /// Whether an operator watches this zone and answers [`ZoneStats::store_question`](crate::stats::ZoneStats). A zone that
+    /// reaches neither the store nor an operator that it has stops when its lease runs out.
+    pub has_operator: bool,
 }
 
 impl<R: Default> ZoneConfig<R> {
@@ -56,6 +59,7 @@ impl<R: Default> ZoneConfig<R> {
             rules: R::default(),
             fault: None,
             linger: LINGER,
+            has_operator: false,
         }
     }
 }

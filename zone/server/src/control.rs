@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use darkages_topology::control::zone_control_server::ZoneControl;
 use darkages_topology::control::{
-    AssignRequest, AssignResponse, Count, Distribution, DrainRequest, DrainResponse, PushTopologyRequest,
-    PushTopologyResponse, Stage as WireStage, StatsRequest, StatsResponse, Totals as WireTotals,
+    AnswerStoreRequest, AnswerStoreResponse, AssignRequest, AssignResponse, Count, Distribution, DrainRequest,
+    DrainResponse, PushTopologyRequest, PushTopologyResponse, Stage as WireStage, StatsRequest, StatsResponse,
+    Totals as WireTotals,
 };
 use darkages_topology::map::{MAX_SHARD_ID, ZoneEndpoint};
-use darkages_topology::{ShardId, Topology};
+use darkages_topology::{ShardEpoch, ShardId, Topology};
 use hdrhistogram::Histogram;
 use tonic::{Request, Response, Status};
 
@@ -58,6 +59,15 @@ impl ZoneControl for ControlService {
         Ok(Response::new(DrainResponse {}))
     }
 
+    async fn answer_store(
+        &self,
+        request: Request<AnswerStoreRequest>,
+    ) -> Result<Response<AnswerStoreResponse>, Status> {
+        let AnswerStoreRequest { epoch, round, reached } = request.into_inner();
+        self.zone.answer_store(ShardEpoch(epoch), round, reached).map_err(status)?;
+        Ok(Response::new(AnswerStoreResponse {}))
+    }
+
     async fn stats(&self, request: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
         let StatsRequest { positions, totals } = request.into_inner();
         let mut response = response(&self.zone.stats(), positions);
@@ -103,6 +113,8 @@ fn response(stats: &ZoneStats, wants_positions: bool) -> StatsResponse {
         empty,
         views,
         ticks,
+        store_question,
+        store_away,
         positions,
     } = stats;
     let (zone, address, public_key) = match endpoint {
@@ -135,6 +147,8 @@ fn response(stats: &ZoneStats, wants_positions: bool) -> StatsResponse {
         handles: shown.iter().map(|(handle, _)| *handle).collect(),
         views: count(*views),
         work_p95_us: micros(ticks.work_p95),
+        store_question: store_question.unwrap_or_default(),
+        store_away: store_away.iter().map(|tier| (*tier).to_owned()).collect(),
         totals: None,
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use darkages_topology::map::ZoneEndpoint;
-use darkages_topology::{Revision, ShardId, Topology};
+use darkages_topology::{Revision, ShardEpoch, ShardId, Topology};
 use darkages_transport::{FaultPlan, Waker};
 
 use crate::metrics::Metrics;
@@ -26,6 +26,7 @@ pub(crate) enum Command {
     Assign { shard: ShardId, topology: Arc<Topology> },
     Topology(Arc<Topology>),
     Drain,
+    StoreAnswer { epoch: ShardEpoch, round: u64, reached: bool },
     Fault(Option<FaultPlan>),
     Shutdown,
 }
@@ -98,6 +99,15 @@ impl ZoneHandle {
     /// When the zone has stopped or is busy.
     pub fn drain(&self) -> Result<(), HandleError> {
         self.tell(Command::Drain)
+    }
+
+    /// Answers [`ZoneStats::store_question`] of the incarnation `epoch`: whether the operator reaches the store. "No" is a
+    /// promise to give the zone's shard to nobody else for one second.
+    ///
+    /// # Errors
+    /// When the zone has stopped or is busy.
+    pub fn answer_store(&self, epoch: ShardEpoch, round: u64, reached: bool) -> Result<(), HandleError> {
+        self.tell(Command::StoreAnswer { epoch, round, reached })
     }
 
     /// Sets the faults that its transport injects; `None` for none.

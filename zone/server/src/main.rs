@@ -100,6 +100,7 @@ fn run(options: Options) -> anyhow::Result<()> {
         seed: options.seed,
         capacity: options.capacity,
         fault,
+        has_operator: true,
         ..ZoneConfig::new(ZoneId(options.zone.clone()), options.listen, world_key)
     };
     let zone = spawn::<DefaultGame>(config, store.clone(), runtime.handle())

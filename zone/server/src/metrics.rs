@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
+use darkages_store::Health;
 use darkages_transport::Stats as TransportStats;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -105,6 +106,12 @@ pub struct Metrics {
     pub snapshots: Counter,
     /// Durable transactions, by result.
     pub transactions: Family<ReasonLabel, Counter>,
+    store_degraded: Gauge,
+    store_queue: Gauge,
+    store_unsaved: Gauge,
+    store_lag: Gauge<f64, AtomicU64>,
+    store_hits: Counter,
+    store_misses: Counter,
     datagrams: Family<DirectionLabel, Counter>,
     bytes: Family<DirectionLabel, Counter>,
     drops: Family<ReasonLabel, Counter>,
@@ -143,6 +150,18 @@ impl Metrics {
         let ghosts = gauge(&mut registry, "ghosts", "Entities of neighbouring zones that are shown");
         let sessions = gauge(&mut registry, "sessions", "Sessions of clients");
         let serving = gauge(&mut registry, "serving", "1 while the zone holds the lease of a shard, else 0");
+        let store_degraded =
+            gauge(&mut registry, "store_degraded", "1 while a tier of the store does not answer, else 0");
+        let store_queue = gauge(&mut registry, "store_queue", "Calls to the store that wait or are under way");
+        let store_unsaved =
+            gauge(&mut registry, "store_unsaved_players", "Players whose newest checkpoint is not durable yet");
+        let store_lag = Gauge::<f64, AtomicU64>::default();
+        let help = "Age of the oldest checkpoint that is not durable yet";
+        registry.register_with_unit("store_lag", help, Unit::Seconds, store_lag.clone());
+        let store_hits =
+            counter(&mut registry, "store_cache_hits", "Records that the copy before the durable store had");
+        let store_misses =
+            counter(&mut registry, "store_cache_misses", "Records that it did not have, or not as they are");
         let tick = seconds(&mut registry, "tick_duration", "Time from start to end of a tick", &TICK_BUCKETS);
         let late_ticks = counter(&mut registry, "late_ticks", "Ticks more than half a period late, or skipped");
         let handoff =
@@ -210,6 +229,12 @@ impl Metrics {
             sessions_closed,
             snapshots,
             transactions,
+            store_degraded,
+            store_queue,
+            store_unsaved,
+            store_lag,
+            store_hits,
+            store_misses,
             datagrams,
             bytes,
             drops,
@@ -238,6 +263,17 @@ impl Metrics {
         self.packets.inc_by(stats.packets_tracked - seen.packets_tracked);
         self.lost.inc_by(stats.packets_lost - seen.packets_lost);
         *seen = stats.clone();
+    }
+
+    /// Takes over how the store is. Its counters are those of the whole process and only rise.
+    pub fn observe_store(&self, health: &Health, under_way: usize, is_degraded: bool) {
+        let Health { away: _, queue_depth, unsaved, lag, cache_hits, cache_misses } = health;
+        self.store_degraded.set(i64::from(is_degraded));
+        self.store_queue.set((queue_depth + under_way) as i64);
+        self.store_unsaved.set(*unsaved as i64);
+        self.store_lag.set(lag.as_secs_f64());
+        self.store_hits.inc_by(cache_hits.saturating_sub(self.store_hits.get()));
+        self.store_misses.inc_by(cache_misses.saturating_sub(self.store_misses.get()));
     }
 
     /// The text that Prometheus reads.

@@ -116,6 +116,10 @@ pub struct ZoneStats {
     pub views: usize,
     /// Times of recent ticks.
     pub ticks: RecentTicks,
+    /// Round of the question whether the operator reaches the store; `None` while the zone asks nothing.
+    pub store_question: Option<u64>,
+    /// Tiers of the store that do not answer this zone: not empty is the state `StoreDegraded`.
+    pub store_away: Vec<&'static str>,
     /// A number for each player that stays with it, and where the player stands. Only when asked for.
     pub positions: Vec<(u32, Position)>,
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use darkages_store::{
-    Acquired, Checkpoint, Committed, Event, Fence, LogSeq, OwnerRecord, Renewed, Saved, Store, StoreError, Swap,
-    Swapped, Transaction,
+    Acquired, Checkpoint, Committed, Event, Fence, Health, LogSeq, OwnerRecord, Renewed, Saved, Store, StoreError,
+    Swap, Swapped, Transaction,
 };
 use darkages_topology::{OwnerEpoch, PlayerId, ShardId, ZoneId};
 use tokio::runtime::Handle;
@@ -155,8 +155,8 @@ pub enum Answer {
 }
 
 /// A zone's way to the store.
-#[derive(Debug)]
 pub struct Storage {
+    store: Arc<dyn Store>,
     requests: tokio::sync::mpsc::Sender<Request>,
     answers: Receiver<Answer>,
     under_way: Arc<AtomicUsize>,
@@ -171,9 +171,10 @@ impl Storage {
         let (answer, answers) = bounded(MAX_CALLS);
         let under_way = Arc::new(AtomicUsize::new(0));
         let nudge = Arc::new(nudge);
+        let served = Arc::clone(&store);
         runtime.spawn(async move {
             while let Some(request) = queue.recv().await {
-                let (store, answer, nudge): (_, Sender<_>, _) = (store.clone(), answer.clone(), nudge.clone());
+                let (store, answer, nudge): (_, Sender<_>, _) = (served.clone(), answer.clone(), nudge.clone());
                 tokio::spawn(async move {
                     let said = serve(store.as_ref(), request).await;
                     // There are as many places as calls under way; it fails only when the zone is gone.
@@ -182,7 +183,13 @@ impl Storage {
                 });
             }
         });
-        Self { requests, answers, under_way, refused: Vec::new() }
+        Self { store, requests, answers, under_way, refused: Vec::new() }
+    }
+
+    /// How the store is, as the calls of this process have found it.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.store.health()
     }
 
     /// Asks. The answer comes through [`Storage::answers`].

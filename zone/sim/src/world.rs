@@ -9,7 +9,7 @@ use darkages_topology::{EntityId, InputSeq, PlayerId, Position, Rect, ShardEpoch
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::SeedableRng;
 
-use crate::event::RequestId;
+use crate::event::{Outcome, RequestId};
 use crate::game::{Game, Subject};
 use crate::input::{InputRefused, InputValue, MAX_CREDITS};
 use crate::mint::{Mint, MintError};
@@ -267,6 +267,12 @@ impl<G: Game> World<G> {
         *waiting += 1;
         self.commands.push(Waiting { player, request, command });
         Ok(())
+    }
+
+    /// What became of a durable request of a player on this shard; `None` when it was not done. It may not be durable yet.
+    #[must_use]
+    pub fn settled(&self, player: PlayerId, request: RequestId) -> Option<Outcome> {
+        self.scene.find_player(player).and_then(|at| self.scene.players.settled[at].outcome(request))
     }
 
     /// Starts no durable action with the player from now on (or again, with `false`): it is between COMMIT and RELEASE.

@@ -10,13 +10,14 @@ use darkages_topology::Topology;
 
 use super::audit;
 use super::cpu::{CpuTime, Meter};
+use super::degraded::Degraded;
 use super::feed::Feed;
 use super::kills::Killer;
 use super::options::{MAX_PLAYERS, Options};
 use super::pilot::{Pilot, Step};
 use super::progress::Progress;
 use super::report::Report;
-use super::world::World;
+use super::world::{World, Written};
 use super::zones::{Life, Look};
 
 /// Time between two looks at the zones.
@@ -42,6 +43,7 @@ pub struct Run<'a> {
     pilot: Pilot,
     feed: Feed,
     doubles: Doubles,
+    degraded: Degraded,
     /// Once the bots are in.
     killer: Option<Killer>,
     progress: Progress,
@@ -59,6 +61,8 @@ pub struct Outcome {
     pub measured: Duration,
     /// Processor time of that part.
     pub cpu: CpuTime,
+    /// When the store did not answer.
+    pub degraded: Degraded,
 }
 
 impl<'a> Run<'a> {
@@ -75,6 +79,7 @@ impl<'a> Run<'a> {
             pilot,
             feed: Feed::default(),
             doubles: Doubles::default(),
+            degraded: Degraded::default(),
             killer: None,
             progress: Progress::new(options.progress),
             meter: Meter::new(),
@@ -137,8 +142,9 @@ impl<'a> Run<'a> {
         if swarm.is_some() && !self.interrupted {
             self.settle(stop, report)?;
         }
+        self.degraded.end(self.started.elapsed());
         self.progress.finish();
-        Ok(Outcome { pilot: self.pilot, measured, cpu })
+        Ok(Outcome { pilot: self.pilot, measured, cpu, degraded: self.degraded })
     }
 
     /// Waits for the merges that follow when everybody has left.
@@ -178,9 +184,13 @@ impl<'a> Run<'a> {
                 self.progress.say(&text);
             }
         }
+        if let Some(text) = self.degraded.note(now, &looks) {
+            self.feed.noted(unix_ms, text.clone());
+            self.progress.say(&text);
+        }
         if let Some((map, operations)) = write {
             match self.world.write_map(self.pilot.map(), &map)? {
-                Ok(()) => {
+                Written::Done => {
                     audit::map(&map, report);
                     for operation in &operations {
                         let text = self.feed.changed(unix_ms, operation);
@@ -188,7 +198,9 @@ impl<'a> Run<'a> {
                     }
                     self.pilot.written(now, map, operations, &looks);
                 }
-                Err(other) => self.pilot.overtaken(other),
+                Written::Overtaken(other) => self.pilot.overtaken(other),
+                // It is planned again. If it was written all the same, the store says so then.
+                Written::Unanswered => {}
             }
         }
         self.world.pool.obey(&Arc::new(self.pilot.map().clone()), &looks);

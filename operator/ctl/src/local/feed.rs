@@ -54,6 +54,11 @@ impl Feed {
         text
     }
 
+    /// Something happened that changes no zone.
+    pub fn noted(&mut self, unix_ms: u64, text: String) {
+        self.timeline.record(unix_ms, EventKind::Note, Vec::new(), text);
+    }
+
     /// An operation is over.
     pub fn settled(&mut self, unix_ms: u64, operation: &Operation, took: Duration) -> Option<String> {
         let Change::Split { shard, cut, new, .. } = &operation.change else { return None };

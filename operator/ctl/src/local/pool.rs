@@ -19,6 +19,7 @@ use darkages_transport::FaultPlan;
 use self::process::Process;
 pub use self::process::Program;
 use super::pilot::{Order, behind};
+use super::reach::Reach;
 use super::zones::{Life, Look, breakdown};
 
 /// Zones that one run has at a time, at most: each is a thread or a process and a socket, and those that are over are used
@@ -54,6 +55,7 @@ enum Zone {
 pub struct Pool {
     config: PoolConfig,
     store: Arc<dyn Store>,
+    reach: Arc<Reach>,
     runtime: tokio::runtime::Handle,
     zones: Vec<Zone>,
     started: u32,
@@ -65,13 +67,18 @@ pub struct Pool {
 
 impl Pool {
     /// No zones yet.
-    pub const fn new(config: PoolConfig, store: Arc<dyn Store>, runtime: tokio::runtime::Handle) -> Self {
-        Self { config, store, runtime, zones: Vec::new(), started: 0, failed: 0, ended: Vec::new() }
+    pub fn new(config: PoolConfig, store: Arc<dyn Store>, runtime: tokio::runtime::Handle) -> Self {
+        let reach = Arc::new(Reach::watch(Arc::clone(&store), &runtime));
+        Self { config, store, reach, runtime, zones: Vec::new(), started: 0, failed: 0, ended: Vec::new() }
     }
 
     /// Sees to it that `wanted` zones are on standby, unless there are as many as may be.
     pub fn keep_standby(&mut self, looks: &[Look], wanted: usize) -> anyhow::Result<()> {
         let standby = looks.iter().filter(|look| look.life == Life::Standby).count();
+        if self.config.program.is_some() && !self.reach.now() {
+            // A process that cannot open its store ends.
+            return Ok(());
+        }
         for _ in standby..wanted {
             if self.zones.len() >= MAX_ZONES {
                 tracing::warn!(zones = self.zones.len(), "no more zones are started");
@@ -100,11 +107,15 @@ impl Pool {
         let fault = self.config.fault.clone();
         let fault = fault.map(|fault| FaultPlan { seed: fault.seed ^ u64::from(number), ..fault });
         let zone = match &self.config.program {
-            Some(program) => Zone::Process(Process::start(program, &id, seed, fault.as_ref(), &self.runtime)?),
+            Some(program) => {
+                let reach = Arc::clone(&self.reach);
+                Zone::Process(Process::start(program, &id, seed, fault.as_ref(), reach, &self.runtime)?)
+            }
             None => {
                 let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 let capacity = self.config.capacity;
-                let config = ZoneConfig { seed, capacity, fault, ..ZoneConfig::new(id, listen, self.config.world_key) };
+                let config = ZoneConfig::new(id, listen, self.config.world_key);
+                let config = ZoneConfig { seed, capacity, fault, has_operator: true, ..config };
                 let handle = zone::spawn::<DefaultGame>(config, Arc::clone(&self.store), &self.runtime)
                     .with_context(|| format!("starting zone-{number}"))?;
                 Zone::Thread(handle)
@@ -118,6 +129,9 @@ impl Pool {
     pub fn looks(&mut self) -> Vec<Look> {
         let ended = self.zones.extract_if(.., Zone::has_ended).map(|zone| zone.totals());
         self.ended.extend(ended);
+        for zone in &self.zones {
+            zone.answer(&self.reach);
+        }
         self.zones.iter().map(Zone::look).collect()
     }
 
@@ -199,6 +213,15 @@ impl Zone {
         }
     }
 
+    /// Answers whether the store is reached, if the zone asks. A process is answered by the task that watches it.
+    fn answer(&self, reach: &Reach) {
+        let Self::Thread(zone) = self else { return };
+        let stats = zone.stats();
+        if let (Some(epoch), Some(round)) = (stats.epoch, stats.store_question) {
+            was_told(zone, zone.answer_store(epoch, round, reach.now()));
+        }
+    }
+
     fn push_topology(&self, map: &Arc<Topology>) {
         match self {
             Self::Thread(zone) => was_told(zone, zone.push_topology(Arc::clone(map)).map(|_| ())),
@@ -240,6 +263,7 @@ fn look(endpoint: &ZoneEndpoint, stats: &ZoneStats) -> Look {
             ZoneState::Stopped => Life::Over,
         },
         draining: stats.draining,
+        store_away: stats.store_away.iter().map(|tier| (*tier).to_owned()).collect(),
         tick: stats.tick,
         revision: stats.revision,
         open_handoffs: count(stats.handoffs),

@@ -82,6 +82,10 @@ pub struct Report {
     pub acked_lost: u64,
     /// Acknowledged trades that are there twice, judged likewise.
     pub acked_duplicated: u64,
+    /// How often zones did not reach a tier of the store (`StoreDegraded`).
+    pub store_degraded: u64,
+    /// How long in all, in milliseconds.
+    pub store_degraded_ms: f64,
     /// Players handed over.
     pub handoffs: u64,
     /// Handoffs that were given up and tried again.
@@ -128,6 +132,8 @@ pub struct Report {
     pub rss_mib: f64,
     /// What became of the bots' trades.
     pub trades: Trades,
+    /// Those that were refused, by reason.
+    pub trades_refused_by: BTreeMap<String, u64>,
     /// Gold of all bots when they came.
     pub gold_before: u64,
     /// Gold of the same bots in the store, once all have left.
@@ -187,6 +193,10 @@ impl Report {
             gap(&self.handoff_ms)
         )?;
         writeln!(out, "ticks          {}, {:.3} % late", gap(&self.tick_ms), self.ticks_late_ratio * 100.0)?;
+        if self.store_degraded > 0 {
+            let seconds = self.store_degraded_ms / 1_000.0;
+            writeln!(out, "store          did not answer {} times, {seconds:.1} s in all", self.store_degraded)?;
+        }
         if self.players > 0 {
             let Self { inputs_sent, inputs_applied, inputs_lost, inputs_duplicated, .. } = self;
             let reasons = |by: &BTreeMap<String, u64>| {

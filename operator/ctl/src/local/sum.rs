@@ -7,6 +7,7 @@ use darkages_server::stats::Totals;
 use hdrhistogram::Histogram;
 
 use super::cpu::CpuTime;
+use super::degraded::Degraded;
 use super::report::{AgeMs, BytesPerSecond, GapMs, Report};
 use super::tally::Tally;
 
@@ -70,6 +71,7 @@ pub fn swarm(report: &mut Report, swarm: &SwarmReport, crashes: bool) {
     (report.latency_ms, report.input_seen_ms) = (latency, seen);
     report.client_bytes_per_s = BytesPerSecond { down: swarm.client_bytes_per_s.down, up: swarm.client_bytes_per_s.up };
     report.trades = swarm.trades;
+    report.trades_refused_by = swarm.trades_refused.iter().cloned().collect();
     for violation in &swarm.violations {
         report.violated(&format!("{:?}", violation.invariant), violation.evidence.clone());
     }
@@ -89,6 +91,12 @@ pub fn swarm(report: &mut Report, swarm: &SwarmReport, crashes: bool) {
             report.violated(invariant, format!("{count} {what}"));
         }
     }
+}
+
+/// Takes in when the store did not answer.
+pub fn store(report: &mut Report, degraded: &Degraded) {
+    report.store_degraded = degraded.times();
+    report.store_degraded_ms = degraded.lasted().as_secs_f64() * 1_000.0;
 }
 
 /// Takes in what the run cost.

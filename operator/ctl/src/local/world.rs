@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use darkages_directory::desk::{Desk, DeskConfig, Entropy as _, SystemEntropy};
@@ -32,6 +33,9 @@ const IO_THREADS: usize = 2;
 
 /// Joins of one address: all bots come from one, each with two calls, so this only stops a client that has gone wild.
 const RATE: Rate = Rate { per_second: 1_000.0, burst: 4.0 * MAX_PLAYERS as f64 };
+
+/// How long the store may take to answer a map that is written. Meanwhile nobody looks at the zones.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
 
 /// A world that is open.
 pub struct World {
@@ -91,20 +95,37 @@ pub fn open(options: &Options) -> anyhow::Result<(World, Topology)> {
     Ok((World { runtime, store, pool, publish, url, closing, directory, home }, map))
 }
 
+/// What became of a map that was to be written.
+#[derive(Debug)]
+pub enum Written {
+    /// It is the map now.
+    Done,
+    /// Another one is.
+    Overtaken(Topology),
+    /// The store did not say.
+    Unanswered,
+}
+
 impl World {
-    /// Writes a map if the store still has `expected`. `Err` holds the map that it has instead.
+    /// Writes a map if the store still has `expected`.
     ///
     /// # Errors
-    /// When the store does not answer or holds no readable map.
-    pub fn write_map(&self, expected: &Topology, next: &Topology) -> anyhow::Result<Result<(), Topology>> {
+    /// When the store holds no readable map.
+    pub fn write_map(&self, expected: &Topology, next: &Topology) -> anyhow::Result<Written> {
         let document = document(next)?;
         let swap = self.store.compare_and_swap_topology(Some(expected.revision()), document);
-        match self.runtime.block_on(swap).context("writing the shard map")? {
-            TopologySwapped::Done => Ok(Ok(())),
-            TopologySwapped::Conflict(Some(found)) => {
-                Ok(Err(serde_json::from_slice(&found.bytes).context("reading the shard map")?))
+        let written = self.runtime.block_on(async { tokio::time::timeout(WRITTEN_WITHIN, swap).await });
+        match written {
+            Ok(Ok(TopologySwapped::Done)) => Ok(Written::Done),
+            Ok(Ok(TopologySwapped::Conflict(Some(found)))) => {
+                Ok(Written::Overtaken(serde_json::from_slice(&found.bytes).context("reading the shard map")?))
             }
-            TopologySwapped::Conflict(None) => anyhow::bail!("the store has lost its shard map"),
+            Ok(Ok(TopologySwapped::Conflict(None))) => anyhow::bail!("the store has lost its shard map"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the shard map was not written");
+                Ok(Written::Unanswered)
+            }
+            Err(_) => Ok(Written::Unanswered),
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Look {
     pub life: Life,
     /// Whether it wants to go.
     pub draining: bool,
+    /// Tiers of the store that do not answer it.
+    pub store_away: Vec<String>,
     /// Its newest tick.
     pub tick: Tick,
     /// Revision of the map that it knows.
@@ -33,6 +35,29 @@ pub struct Look {
     pub positions: Vec<Position>,
     /// A number for each of them that stays the same while it is in the world.
     pub handles: Vec<u32>,
+}
+
+#[cfg(test)]
+impl Look {
+    /// A zone on standby.
+    pub fn made_up(name: String, port: u16) -> Self {
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            endpoint: ZoneEndpoint { zone: darkages_topology::ZoneId(name), address, public_key: [0; 32] },
+            shard: None,
+            life: Life::Standby,
+            draining: false,
+            store_away: Vec::new(),
+            tick: Tick(0),
+            revision: Revision(0),
+            open_handoffs: 0,
+            tick_p95: Duration::ZERO,
+            tick_p99: Duration::ZERO,
+            costs: TickBreakdown::default(),
+            positions: Vec::new(),
+            handles: Vec::new(),
+        }
+    }
 }
 
 /// What a zone is doing.

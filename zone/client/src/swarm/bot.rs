@@ -111,7 +111,10 @@ impl Observer for Diary<'_> {
                 meter.rollbacks.record(Duration::from_nanos(TICK_NANOS) * inputs);
             }
             Happening::Answered { request, code } => {
-                self.history.answered(self.player, request.0, self.at, code == ResultCode::Done);
+                let done = code == ResultCode::Done;
+                if self.history.answered(self.player, request.0, self.at, done) && !done {
+                    *meter.refusals.entry(code.label()).or_default() += 1;
+                }
                 if *self.trade == Some(request) {
                     *self.trade = None;
                 }

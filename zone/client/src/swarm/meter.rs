@@ -20,6 +20,7 @@ pub(super) struct Meter {
     pub(super) next_ended: ByReason,
     pub(super) disconnects: ByReason,
     pub(super) rejoins: u64,
+    pub(super) refusals: ByReason,
     pub(super) inputs_made: u64,
     pub(super) inputs_withheld: u64,
     pub(super) inputs_skipped: u64,
@@ -101,6 +102,7 @@ impl Meter {
             entities_in_view: self.entities_shown as f64 / self.snapshots.max(1) as f64,
             swarm_cpu_cores: processor_time.as_secs_f64() / ran_for.as_secs_f64().max(f64::EPSILON),
             trades,
+            trades_refused: most_frequent_first(&self.refusals),
             violations: self.violations.kept().to_vec(),
             violations_total: self.violations.total(),
         }

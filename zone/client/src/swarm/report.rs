@@ -220,6 +220,8 @@ pub struct SwarmReport {
     pub swarm_cpu_cores: f64,
     /// Trades.
     pub trades: Trades,
+    /// Reasons of those that were refused, the most frequent first.
+    pub trades_refused: Vec<(String, u64)>,
     /// What did not hold, the first [`MAX_EVIDENCE`] of them.
     pub violations: Vec<Violation>,
     /// How many there were in all.

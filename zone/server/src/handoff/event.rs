@@ -41,6 +41,9 @@ pub enum Event {
     },
     /// The store says that this incarnation is over.
     LeaseOver,
+    /// The store refused a write because the lease has run out. That ends an incarnation which takes its lease to be live, and
+    /// says nothing to one that plays on.
+    WriteFenced,
     /// The store answers, or it does not: told when it changes, from any request including the renewals.
     StoreReach {
         /// Whether it answers.

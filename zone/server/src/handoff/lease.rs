@@ -71,9 +71,15 @@ impl Standing {
         !self.is_over && now + LEASE_MARGIN < self.lease_until.max(self.promised_until)
     }
 
+    /// Whether the lease itself covers `now`. While a zone plays on it does not: what the store refuses then says only that
+    /// the lease has to be renewed first.
+    pub fn holds_lease(&self, now: Duration) -> bool {
+        !self.is_over && now + LEASE_MARGIN < self.lease_until
+    }
+
     /// Whether writes may be started: under the lease itself, with a store that answers.
     pub fn may_write(&self, now: Duration) -> bool {
-        !self.is_over && self.reaches_store && now + LEASE_MARGIN < self.lease_until
+        self.reaches_store && self.holds_lease(now)
     }
 
     /// Whether nothing that was promised to `shard` forbids to take its players.

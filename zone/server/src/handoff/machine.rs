@@ -91,6 +91,12 @@ impl ZoneMachine {
         self.core.standing.covers(now)
     }
 
+    /// Whether checkpoints and transactions may be written at `now`: under the lease itself, with a store that answers.
+    #[must_use]
+    pub fn may_write(&self, now: Duration) -> bool {
+        self.core.standing.may_write(now)
+    }
+
     /// Whether this incarnation is over for good.
     #[must_use]
     pub const fn is_over(&self) -> bool {
@@ -190,7 +196,7 @@ impl ZoneMachine {
         let mut io = Io { now, world, out };
         self.fence_off(&mut io);
         self.event(event, &mut io);
-        if std::mem::take(&mut self.core.is_fenced) {
+        if std::mem::take(&mut self.core.is_fenced) && self.core.standing.holds_lease(now.elapsed) {
             self.stop("fenced", &mut io);
         }
     }
@@ -201,6 +207,7 @@ impl ZoneMachine {
             Event::Ready { ready } => self.core.is_ready = ready,
             Event::Lease { until } => self.core.standing.extend(until),
             Event::LeaseOver => self.stop("lease_over", io),
+            Event::WriteFenced => self.core.is_fenced = true,
             Event::StoreReach { reached } => self.core.standing.reaches_store = reached,
             Event::OperatorAnswer { round, reaches_store } => {
                 self.core.standing.answered(round, None, reaches_store, io)

@@ -140,7 +140,7 @@ impl Pod {
                 is_done
             }
             Traded::Fenced => {
-                self.step(Event::LeaseOver, cx, store);
+                self.step(Event::WriteFenced, cx, store);
                 false
             }
         };

@@ -14,6 +14,7 @@ use darkages_store::{
 use darkages_topology::{EntityId, PlayerId, Position, ShardId, Tick};
 
 use super::Zone;
+use super::refused::Refused;
 use crate::handoff::{Event, NotNow, Reason, Subject, who_moves};
 use crate::peers::Frame;
 use crate::play::{Play, code_of, request_from};
@@ -61,11 +62,12 @@ pub(super) struct Durables<G: Game> {
     /// What is with the store, by request.
     under_way: BTreeMap<StoreRequest, Outcome>,
     unanswered: Vec<Unanswered>,
+    refused: Refused,
 }
 
 impl<G: Game> Default for Durables<G> {
     fn default() -> Self {
-        Self { waiting: Vec::new(), under_way: BTreeMap::new(), unanswered: Vec::new() }
+        Self { waiting: Vec::new(), under_way: BTreeMap::new(), unanswered: Vec::new(), refused: Refused::default() }
     }
 }
 
@@ -101,6 +103,9 @@ impl<G: Play> Zone<G> {
 
     fn start(&mut self, player: PlayerId, request: RequestId, command: G::Command) {
         if G::is_durable(&command) {
+            if self.is_decided(player, request) {
+                return;
+            }
             let now = self.tick;
             self.wait(player, request, command, now, now.plus(GIVE_UP_AFTER));
             return;
@@ -111,6 +116,30 @@ impl<G: Play> Zone<G> {
         }
     }
 
+    /// Whether a request was done or refused before, and needs no more than its answer. What is with the store is answered once
+    /// the store has.
+    fn is_decided(&mut self, player: PlayerId, request: RequestId) -> bool {
+        let Some(life) = &self.life else { return false };
+        let id = StoreRequest { player, number: request.0 };
+        let code = match life.hall.world.settled(player, request) {
+            Some(_) if life.durables.under_way.contains_key(&id) => return true,
+            Some(outcome) => Some(code_of(outcome)),
+            None => life.durables.refused.code(id),
+        };
+        if let Some(code) = code {
+            self.answer(player, request, code);
+        }
+        code.is_some()
+    }
+
+    /// Refuses a request for good.
+    fn refuse(&mut self, player: PlayerId, request: RequestId, code: ResultCode) {
+        if let Some(life) = &mut self.life {
+            life.durables.refused.note(StoreRequest { player, number: request.0 }, code);
+        }
+        self.answer(player, request, code);
+    }
+
     fn wait(&mut self, player: PlayerId, request: RequestId, command: G::Command, not_before: Tick, until: Tick) {
         let Some(life) = &mut self.life else { return };
         let waiting = &mut life.durables.waiting;
@@ -119,7 +148,7 @@ impl<G: Play> Zone<G> {
             return;
         }
         if waiting.len() >= MAX_WAITING || own.count() >= MAX_WAITING_PER_PLAYER {
-            return self.answer(player, request, ResultCode::TooManyCommands);
+            return self.refuse(player, request, ResultCode::TooManyCommands);
         }
         waiting.push(Waiting { player, request, command, not_before, until });
     }
@@ -171,7 +200,7 @@ impl<G: Play> Zone<G> {
             }
         }
         for (player, request, code) in answers {
-            self.answer(player, request, code);
+            self.refuse(player, request, code);
         }
         for (player, request, command) in along {
             self.send_along(player, request, command);
@@ -280,10 +309,12 @@ impl<G: Play> Zone<G> {
             // Repeated: an answer that was lost, and the commit was asked for again.
             Ok(Committed::Done { .. } | Committed::Repeated { .. }) => true,
             Ok(Committed::Refused { .. }) => false,
-            Err(StoreError::Fenced { .. }) => return self.step(Event::LeaseOver),
             Err(error) => {
                 tracing::warn!(%player, %error, "a transaction is not durable yet");
                 life.durables.unanswered.push(Unanswered { transaction, again_at });
+                if matches!(error, StoreError::Fenced { .. }) {
+                    self.step(Event::WriteFenced);
+                }
                 return;
             }
         };
@@ -304,8 +335,9 @@ impl<G: Play> Zone<G> {
 
     /// Asks once more for what the store did not answer.
     pub(super) fn commit_again(&mut self) {
-        let now = self.tick;
-        let Some(life) = &mut self.life else { return };
+        let (now, elapsed) = (self.tick, self.started.elapsed());
+        // A store that comes back after longer than a lease would refuse it: the renewal goes first.
+        let Some(life) = self.life.as_mut().filter(|life| life.machine.may_write(elapsed)) else { return };
         let fence = life.machine.fence();
         for at in (0..life.durables.unanswered.len()).rev() {
             if life.durables.unanswered[at].again_at <= now {

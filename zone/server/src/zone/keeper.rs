@@ -27,6 +27,9 @@ const READY_WITHIN: u64 = 30;
 /// Ticks from a neighbour's first ghosts until it does so: the other frames of that tick come with them.
 pub(super) const READY_AFTER_GHOSTS: u64 = 2;
 
+/// The store counts as away when a request about the lease has waited for so long: there must be time left to ask others.
+const STORE_SILENT_AFTER: Duration = Duration::from_millis(400);
+
 /// How long to wait before a lease that somebody holds, or that the store did not give, is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -40,12 +43,24 @@ pub(super) struct Keeper {
     asked: Option<Instant>,
     not_before: Option<Instant>,
     releasing: bool,
+    /// The round of the machine's question whether the operator reaches the store, until the store answers.
+    question: Option<u64>,
 }
 
 impl Keeper {
     /// Whether it holds no lease and waits for no answer about one.
     pub(super) const fn is_free(&self) -> bool {
         self.held.is_none() && self.asked.is_none() && !self.releasing
+    }
+
+    /// Asks the operator, through what the zone says of itself.
+    pub(super) const fn ask_operator(&mut self, round: u64) {
+        self.question = Some(round);
+    }
+
+    /// What the operator is asked, if anything.
+    pub(super) const fn question(&self) -> Option<u64> {
+        self.question
     }
 
     /// Whether it waits for the lease of its shard.
@@ -69,6 +84,11 @@ impl<G: Play> Zone<G> {
             }
             Command::Topology(topology) => self.learn(topology),
             Command::Drain => self.draining = true,
+            Command::StoreAnswer { epoch, round, reached } => {
+                if self.life.as_ref().is_some_and(|life| life.machine.fence().epoch == epoch) {
+                    self.step(Event::OperatorAnswer { round, reaches_store: reached });
+                }
+            }
             Command::Fault(plan) => {
                 if let Err(error) = self.endpoint.set_fault(plan) {
                     tracing::warn!(%error, "the faults stay as they were");
@@ -110,6 +130,9 @@ impl<G: Play> Zone<G> {
 
     /// Asks for the lease, or for it to last longer.
     pub(super) fn keep_lease(&mut self, now: Instant) {
+        if self.keeper.asked.is_some_and(|asked| asked + STORE_SILENT_AFTER < now) {
+            self.reached_store(false);
+        }
         if self.keeper.asked.is_some() || self.keeper.not_before.is_some_and(|not_before| now < not_before) {
             return;
         }
@@ -190,6 +213,7 @@ impl<G: Play> Zone<G> {
     pub(super) fn reached_store(&mut self, reached: bool) {
         if self.reaches_store != reached {
             self.reaches_store = reached;
+            self.keeper.question = None;
             self.step(Event::StoreReach { reached });
         }
     }
@@ -218,7 +242,8 @@ impl<G: Play> Zone<G> {
             }
         };
         tracing::info!(zone = %self.me.zone, %fence, "serving");
-        let config = Config { capacity: self.config.capacity, has_operator: false, variant: Variant::Sound };
+        let config =
+            Config { capacity: self.config.capacity, has_operator: self.config.has_operator, variant: Variant::Sound };
         let machine = ZoneMachine::new(config, fence, self.until(asked, ttl));
         self.keeper.held = Some(fence);
         self.life = Some(Life {
@@ -237,8 +262,13 @@ impl<G: Play> Zone<G> {
     /// The incarnation is over: nobody is acted for. Clients join anew, players who may not have arrived are remembered.
     pub(super) fn stop_all(&mut self, why: &'static str) {
         tracing::warn!(zone = %self.me.zone, why, "this incarnation is over");
-        self.keeper.held = None;
         self.keeper.asked = None;
+        self.keeper.question = None;
+        if let Some(fence) = self.keeper.held.take() {
+            // A renewal that is still under way must not keep the shard for an incarnation that has stopped.
+            self.storage.ask(Request::Release { fence });
+            self.keeper.not_before = Some(Instant::now() + ASK_AGAIN);
+        }
         self.dismiss_everybody(ClosingCode::Rejoin);
         self.past = self.life.take();
         self.leave_shard();

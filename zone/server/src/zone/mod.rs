@@ -10,6 +10,7 @@ mod inbox;
 mod keeper;
 mod outbox;
 mod publish;
+mod refused;
 mod replicate;
 mod stored;
 mod tick;

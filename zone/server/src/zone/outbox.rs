@@ -67,8 +67,7 @@ impl<G: Play> Zone<G> {
                 let code = if self.stopping.is_some() { ClosingCode::Shutdown } else { ClosingCode::Left };
                 self.close_client(player, code);
             }
-            // Without an operator beside it a zone is told so by its configuration and never asks.
-            Action::ProbeOperator { .. } => {}
+            Action::ProbeOperator { round } => self.keeper.ask_operator(round),
             Action::PlayingOn => tracing::warn!(zone = %self.me.zone, "nobody reaches the store: playing on"),
             Action::StopAll { why } => self.stop_all(why),
             Action::Fault { player, label } => {

@@ -30,7 +30,7 @@ impl<G: Play> Zone<G> {
             Answer::Saved { fence, players, result } => {
                 let saved = match result {
                     Ok(saved) => saved,
-                    Err(StoreError::Fenced { .. }) => return self.step_of(fence, Event::LeaseOver),
+                    Err(StoreError::Fenced { .. }) => return self.step_of(fence, Event::WriteFenced),
                     Err(error) => return tracing::debug!(%error, "checkpoints were not saved"),
                 };
                 for ((player, owner_epoch), saved) in players.into_iter().zip(saved) {

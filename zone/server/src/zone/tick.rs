@@ -111,7 +111,8 @@ impl<G: Play> Zone<G> {
 
     /// Saves a share of the players, so that each is saved every [`CHECKPOINT_TICKS`].
     fn checkpoint(&mut self) {
-        let Some(life) = &self.life else { return };
+        let elapsed = self.started.elapsed();
+        let Some(life) = self.life.as_ref().filter(|life| life.machine.may_write(elapsed)) else { return };
         let fence = life.machine.fence();
         let due = |player: &&PlayerId| is_due(self.ticked, self.tick, player.0, CHECKPOINT_TICKS);
         let checkpoint = |player: &PlayerId| {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use darkages_plan::TickBreakdown;
 use darkages_plan::config::{CutConfig, MergeConfig, SlideConfig, SplitConfig};
 use darkages_topology::{Position, Rect, ZoneId};
 
@@ -48,22 +47,7 @@ impl MadeUp {
 
     fn start(&mut self) {
         self.started += 1;
-        let address = SocketAddr::from(([127, 0, 0, 1], self.started));
-        let endpoint = ZoneEndpoint { zone: ZoneId(format!("zone-{}", self.started)), address, public_key: [0; 32] };
-        self.zones.push(Look {
-            endpoint,
-            shard: None,
-            life: Life::Standby,
-            draining: false,
-            tick: darkages_topology::Tick(0),
-            revision: Revision(0),
-            open_handoffs: 0,
-            tick_p95: Duration::ZERO,
-            tick_p99: Duration::ZERO,
-            costs: TickBreakdown::default(),
-            positions: Vec::new(),
-            handles: Vec::new(),
-        });
+        self.zones.push(Look::made_up(format!("zone-{}", self.started), self.started));
     }
 
     fn join(&mut self, players: impl Iterator<Item = (u32, Position)>) {

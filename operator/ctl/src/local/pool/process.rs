@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use darkages_server::stats::Totals;
 use darkages_topology::control::zone_control_client::ZoneControlClient;
-use darkages_topology::control::{AssignRequest, PushTopologyRequest, StatsRequest, StatsResponse};
+use darkages_topology::control::{AnswerStoreRequest, AssignRequest, PushTopologyRequest, StatsRequest, StatsResponse};
 use darkages_topology::{ShardId, Topology, ZoneEndpoint, ZoneId};
 use darkages_transport::FaultPlan;
 use tokio::runtime::Handle;
@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
 use super::said;
+use crate::local::reach::Reach;
 use crate::local::zones::Look;
 
 /// How long a process may take to say where it listens, and then to answer for the first time.
@@ -82,6 +83,7 @@ impl Process {
         name: &ZoneId,
         seed: u64,
         fault: Option<&FaultPlan>,
+        reach: Arc<Reach>,
         runtime: &Handle,
     ) -> anyhow::Result<Self> {
         let Program { binary, store, world, world_key_file, capacity } = program;
@@ -115,7 +117,7 @@ impl Process {
         };
         let endpoint = said::endpoint(&first).context("reading the zone's address")?;
         let said = Arc::new(Mutex::new(Said { stats: first, totals: Totals::default() }));
-        let watch = runtime.spawn(watch(control.clone(), Arc::clone(&said)));
+        let watch = runtime.spawn(watch(control.clone(), Arc::clone(&said), reach));
         Ok(Self { child, endpoint, control, runtime: runtime.clone(), said, watch })
     }
 
@@ -209,8 +211,8 @@ impl Said {
     }
 }
 
-/// Asks a zone how it is until it is gone.
-async fn watch(mut control: ZoneControlClient<Channel>, said: Arc<Mutex<Said>>) {
+/// Asks a zone how it is until it is gone, and answers what it asks.
+async fn watch(mut control: ZoneControlClient<Channel>, said: Arc<Mutex<Said>>, reach: Arc<Reach>) {
     let mut clock = tokio::time::interval(ASK_EVERY);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for round in (0..TOTALS_EVERY).cycle() {
@@ -218,6 +220,12 @@ async fn watch(mut control: ZoneControlClient<Channel>, said: Arc<Mutex<Said>>) 
         let request = StatsRequest { positions: true, totals: round == 0 };
         // One that does not answer is seen by its tick, which stands still, and by its end.
         if let Ok(stats) = within(control.stats(request)).await {
+            if stats.store_question != 0 {
+                let (epoch, round) = (stats.epoch, stats.store_question);
+                let answer = AnswerStoreRequest { epoch, round, reached: reach.now() };
+                // A zone that did not hear asks again.
+                let _ = within(control.answer_store(answer)).await;
+            }
             said.lock().unwrap_or_else(PoisonError::into_inner).take(stats);
         }
     }

@@ -15,6 +15,9 @@ use crate::local::zones::{Life, Look, breakdown};
 /// Bytes of an answer, at most: positions of 10,000 players and the distributions of a long life fit many times.
 pub const MAX_ANSWER_BYTES: usize = 4 << 20;
 
+/// Tiers of a store that a look names, at most; there are two.
+const MAX_TIERS: usize = 4;
+
 /// The zone's name, address and key.
 ///
 /// # Errors
@@ -46,6 +49,7 @@ pub fn look(endpoint: &ZoneEndpoint, stats: &StatsResponse) -> Look {
             _ => Life::Over,
         },
         draining: stats.draining,
+        store_away: stats.store_away.iter().take(MAX_TIERS).cloned().collect(),
         tick: Tick(stats.tick),
         revision: Revision(stats.revision),
         open_handoffs: stats.handoffs,

@@ -1,0 +1,155 @@
+//! `darkages local --processes` on real servers that fail while people trade: the world plays on, nobody is disconnected, what must be
+//! durable is refused meanwhile, and nothing that was acknowledged is missing afterwards.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use darkages_servers::redis::{self, Deployment, Server};
+use darkages_servers::{Proxy, free_port, wait_for};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+const DARKAGES: &str = env!("CARGO_BIN_EXE_darkages");
+
+/// Bots that trade.
+const PLAYERS: u64 = 40;
+
+/// Longer than a lease by far: whoever would stop when its lease runs out does.
+const OUTAGE: Duration = Duration::from_secs(8);
+
+/// What a world is called in its store.
+const WORLD: &str = "local";
+
+/// One world at a time: each takes a machine's cores.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A world in which people trade.
+struct Played {
+    process: Child,
+    http: String,
+}
+
+impl Played {
+    /// Opens a world on the store and waits until everybody is in it.
+    fn start(url: &str, seconds: u64) -> Self {
+        // Beside the command's, where the build puts both.
+        let binary = Path::new(DARKAGES).with_file_name("zone-server");
+        assert!(binary.is_file(), "{} is not built: cargo build --bin zone-server", binary.display());
+        let http = format!("127.0.0.1:{}", free_port());
+        let flags = format!("local --processes --players {PLAYERS} --workload trade --zones 2 --headless --json");
+        let process = Command::new(DARKAGES)
+            .args(flags.split_whitespace())
+            .args(["--seconds", &seconds.to_string(), "--store", url, "--http", &http])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the built command starts");
+        let world = Self { process, http };
+        wait_for("everybody is in", || (world.players()? == PLAYERS).then_some(()));
+        world
+    }
+
+    fn players(&self) -> Option<u64> {
+        let mut answer = ureq::get(format!("http://{}/v1/world", self.http)).call().ok()?;
+        let world: Value = serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()?;
+        Some(world["zones"].as_array()?.iter().filter_map(|zone| zone["players"].as_u64()).sum())
+    }
+
+    /// The report, in which all that was promised held.
+    fn report(self) -> Value {
+        let output = self.process.wait_with_output().expect("it ends");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("it reports");
+        for nothing in ["acked_lost", "acked_duplicated", "items_duplicated", "disconnects", "inputs_lost"] {
+            assert_eq!(report[nothing], 0, "{nothing}: {report:#}");
+        }
+        assert_eq!(report["violations"], json!([]), "{report:#}");
+        assert_eq!(report["gold_compared"], true, "{report:#}");
+        assert!(output.status.success(), "{report:#}");
+        report
+    }
+}
+
+/// Plays while `fault` happens; the report.
+fn play(url: &str, seconds: u64, fault: impl FnOnce()) -> Value {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let world = Played::start(url, seconds);
+    fault();
+    world.report()
+}
+
+/// The outage was noticed, told, and over before the end.
+fn assert_played_on(report: &Value) {
+    assert!(report["store_degraded"].as_u64() >= Some(1), "{report:#}");
+    assert!(report["trades_refused_by"]["store_unavailable"].as_u64() >= Some(1), "{report:#}");
+    assert!(report["trades"]["done"].as_u64() >= Some(PLAYERS), "{report:#}");
+    assert_eq!(report["trades"]["unanswered"], 0, "{report:#}");
+}
+
+fn outage() {
+    // Real time, in which real servers are away.
+    std::thread::sleep(OUTAGE);
+}
+
+#[test]
+fn a_world_plays_on_while_its_store_stands_still() {
+    let redis = Server::start(&["--appendfsync", "always"]);
+    let report = play(&format!("redis://{}", redis.address()), 30, || {
+        redis.signal(Signal::STOP);
+        outage();
+        redis.signal(Signal::CONT);
+    });
+    assert_played_on(&report);
+}
+
+#[test]
+fn a_world_plays_on_while_its_store_takes_no_writes() {
+    let redis = Server::start(&["--appendfsync", "always"]);
+    let report = play(&format!("redis://{}", redis.address()), 30, || {
+        redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "1mb"]);
+        outage();
+        redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
+    });
+    assert_played_on(&report);
+}
+
+#[test]
+fn a_store_that_was_killed_and_comes_back_has_everything() {
+    let mut redis = Server::start(&["--appendfsync", "always"]);
+    let report = play(&format!("redis://{}", redis.address()), 30, || {
+        redis.kill();
+        outage();
+        redis.restart(&[]);
+    });
+    assert_played_on(&report);
+}
+
+#[test]
+fn a_slow_store_makes_trades_slow_and_nothing_else() {
+    let redis = Server::start(&["--appendfsync", "always"]);
+    let proxy = Proxy::start(&redis.address());
+    let report = play(&format!("redis://{}", proxy.address()), 30, || {
+        proxy.set_delay(Duration::from_millis(200));
+        outage();
+        proxy.set_delay(Duration::ZERO);
+    });
+    assert!(report["trades"]["done"].as_u64() >= Some(PLAYERS), "{report:#}");
+}
+
+fn fails_over(mut servers: Deployment) {
+    let url = servers.url.clone();
+    let report = play(&url, 40, || servers.fail_over(WORLD));
+    assert!(report["trades"]["done"].as_u64() >= Some(PLAYERS), "{report:#}");
+    assert!(report["store_degraded"].as_u64() >= Some(1), "{report:#}");
+}
+
+#[test]
+fn a_world_plays_on_while_sentinels_replace_the_primary() {
+    fails_over(redis::sentinel());
+}
+
+#[test]
+fn a_world_plays_on_while_a_cluster_replaces_the_primary() {
+    fails_over(redis::cluster());
+}
