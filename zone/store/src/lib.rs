@@ -16,6 +16,7 @@ pub mod embedded;
 pub mod error;
 pub mod faulty;
 pub mod health;
+mod held;
 pub mod journal;
 mod judge;
 pub mod lease;
@@ -25,6 +26,7 @@ pub mod owner;
 pub mod port;
 pub mod redis;
 pub mod session;
+mod snapshot;
 pub mod transition;
 pub mod url;
 

@@ -30,7 +30,7 @@ pub const MAX_SESSION_BYTES: usize = 4 * 1024;
 /// repeated request always finds its first answer.
 pub const REQUESTS_KEPT_PER_PLAYER: usize = 32;
 
-/// Nonces of tokens that are remembered until they expire. At 60 s a token this is 17,000 joins a second.
+/// Nonces of tokens that a driver remembers in memory until they expire. At 60 s a token this is 17,000 joins a second.
 pub const MAX_NONCES: usize = 1 << 20;
 
 /// The longest lease. Longer ones would leave a dead zone's players waiting; 1.5 s is usual.

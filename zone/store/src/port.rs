@@ -135,7 +135,8 @@ pub trait Store: Send + Sync {
     async fn close_session(&self, player: PlayerId, id: u128) -> Result<bool, StoreError>;
 
     /// Uses up the nonce of a token that expires at `expires_unix_s`, seconds since the Unix epoch. Durable when it returns.
-    /// Refuses with [`StoreError::Full`] when [`MAX_NONCES`](crate::limits::MAX_NONCES) unexpired ones are remembered.
+    /// A driver that remembers nonces in memory refuses with [`StoreError::Full`] when there are
+    /// [`MAX_NONCES`](crate::limits::MAX_NONCES) unexpired ones; on disks of servers they end by themselves.
     async fn use_nonce(&self, nonce: u128, expires_unix_s: u64) -> Result<NonceUse, StoreError>;
 
     /// Removes what has expired among nonces and sessions, at most `limit` of each; says how many. Drivers also remove some

@@ -4,12 +4,14 @@
 //! partition each, prepared, to a replica of it. Nothing is kept in this process but places of the log that are its own, so
 //! that any process may go at any moment.
 //!
-//! Four invariants carry it, each explained where it is kept; ADR 11 puts them together:
+//! Five invariants carry it, each explained where it is kept; ADR 11 and 13 put them together:
 //! - a lease that was seen to be over stays over ([`leases`]);
 //! - a write is as good as made when its writer's lease was live, or does nothing ([`owners`]);
 //! - all records of a transaction change at the moment of one decision ([`marks`], [`transactions`]);
+//! - a checkpoint counts only under the very record that it was taken under ([`snapshots`]);
 //! - a list is never short of an entry ([`lists`]).
 
+mod fresh;
 mod keys;
 mod leases;
 mod lists;
@@ -20,6 +22,7 @@ mod open;
 mod owners;
 mod schema;
 mod sessions;
+mod snapshots;
 mod statements;
 mod swaps;
 mod transactions;
@@ -67,6 +70,7 @@ struct Inner {
     statements: Statements,
     lives: Lives,
     places: log::Places,
+    times: snapshots::Times,
     /// Shards that are in the list of shards, as far as this process knows.
     listed: Mutex<BTreeSet<ShardId>>,
 }
@@ -164,14 +168,11 @@ impl Store for Cql {
     }
 
     async fn owner(&self, player: PlayerId) -> Result<Option<OwnerRecord>, StoreError> {
-        const ACTION: &str = "reading an owner record";
-        self.call(ACTION, self.inner.owner(ACTION, player)).await
+        Ok(self.owners(&[player]).await?.pop().flatten())
     }
 
     async fn owners(&self, players: &[PlayerId]) -> Result<Vec<Option<OwnerRecord>>, StoreError> {
-        const ACTION: &str = "reading owner records";
-        check::batch(players.len())?;
-        self.call(ACTION, self.inner.owners(ACTION, players)).await
+        Ok(self.fresh_owners(players).await?.0)
     }
 
     async fn owned_by(
@@ -180,7 +181,7 @@ impl Store for Cql {
         after: Option<PlayerId>,
         limit: usize,
     ) -> Result<Vec<(PlayerId, OwnerRecord)>, StoreError> {
-        self.call("listing the players of a shard", self.inner.owned_by(shard, after, limit.min(MAX_PAGE))).await
+        Ok(self.fresh_owned_by(shard, after, limit).await?.0)
     }
 
     async fn owning_shards(&self, after: Option<ShardId>, limit: usize) -> Result<Vec<ShardId>, StoreError> {
@@ -192,22 +193,21 @@ impl Store for Cql {
         after: Option<PlayerId>,
         limit: usize,
     ) -> Result<Vec<(PlayerId, OwnerRecord)>, StoreError> {
-        self.call("listing all players", self.inner.scan_owners(after, limit.min(MAX_PAGE))).await
+        Ok(self.fresh_scan(after, limit).await?.0)
     }
 
     async fn swap(&self, fence: Fence, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError> {
-        check::swaps(&swaps)?;
-        self.call("swapping owner records", self.inner.swap(fence, swaps)).await
+        Ok(self.fresh_swap(fence, swaps).await?.0)
     }
 
     async fn save_batch(&self, fence: Fence, checkpoints: Vec<Checkpoint>) -> Result<Vec<Saved>, StoreError> {
         check::checkpoints(&checkpoints)?;
-        self.call("saving checkpoints", self.inner.save_batch(fence, checkpoints)).await
+        self.call("saving checkpoints", self.inner.save_batch(fence, &checkpoints)).await
     }
 
     async fn commit(&self, fence: Fence, transaction: Transaction) -> Result<Committed, StoreError> {
-        check::transaction(&transaction)?;
-        self.call("committing a transaction", self.inner.commit(fence, transaction)).await
+        let ((answer, _), _) = self.fresh_commit(fence, transaction).await?;
+        Ok(answer)
     }
 
     async fn append(&self, fence: Fence, events: Vec<Event>) -> Result<LogSeq, StoreError> {

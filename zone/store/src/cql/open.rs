@@ -42,6 +42,7 @@ pub(super) async fn open(options: &CqlOptions, world: &str) -> Result<Inner, Ope
         statements,
         lives: Lives { journal: seconds(options.journal_days), events: seconds(options.events_days) },
         places: Default::default(),
+        times: Default::default(),
         listed: Default::default(),
     })
 }

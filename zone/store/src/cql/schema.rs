@@ -19,7 +19,10 @@ pub(super) fn within(keyspace: &str, text: &str) -> String {
 }
 
 /// Statements of each version, from the first on. A step that was released is never changed.
-pub(super) const STEPS: &[&[&str]] = &[FIRST];
+pub(super) const STEPS: &[&[&str]] = &[FIRST, SNAPSHOTS];
+
+/// A player's newest checkpoint, with the head of the record under which it was taken. Before, checkpoints were in the record.
+const SNAPSHOTS: &[&str] = &["CREATE TABLE IF NOT EXISTS $.snapshots (player bigint PRIMARY KEY, snapshot blob)"];
 
 /// Players and shards are stored with their highest bit turned round, so that the servers' signed order is ours (see
 /// [`keys`](super::keys)).

@@ -53,6 +53,9 @@ statements! {
     create_owner: Swap "INSERT INTO $.owners (player, revision, record) VALUES (?, 1, ?) IF NOT EXISTS";
     write_owner: Swap "UPDATE $.owners SET revision = ?, record = ?, mark = ?, marked = ? WHERE player = ? IF revision = ?";
 
+    read_snapshot: Plain "SELECT snapshot FROM $.snapshots WHERE player = ?";
+    write_snapshot: Plain "INSERT INTO $.snapshots (player, snapshot) VALUES (?, ?) USING TIMESTAMP ?";
+
     list_shard: Plain "INSERT INTO $.shards (world, shard) VALUES (0, ?)";
     shards: Plain "SELECT shard FROM $.shards WHERE world = 0 AND shard > ? LIMIT ?";
     list_owned: Plain "INSERT INTO $.owned (shard, player) VALUES (?, ?) USING TIMESTAMP ?";

@@ -1,4 +1,4 @@
-//! Swaps and checkpoints: batches whose players are served side by side, and the writes of one player in their order.
+//! Swaps: batches whose players are served side by side, and those of one player in their order.
 //!
 //! All records are read, then the writer's lease is asked once, then all are swapped; whoever loses a swap starts again with
 //! both. See [`owners`](super::owners) for why this order fences.
@@ -12,7 +12,6 @@ use super::Inner;
 use super::owners::Free;
 use super::wire::unavailable;
 use crate::error::StoreError;
-use crate::journal::{Checkpoint, Saved};
 use crate::judge;
 use crate::lease::Fence;
 use crate::owner::{OwnerRecord, Swap, Swapped};
@@ -29,17 +28,17 @@ struct Ground {
     live: bool,
 }
 
-/// The writes of a batch by player, each with its place in the batch.
-fn by_player<T>(batch: Vec<T>, player: fn(&T) -> PlayerId) -> BTreeMap<PlayerId, Vec<(usize, T)>> {
+/// The swaps of a batch by player, each with its place in the batch.
+fn by_player(batch: Vec<Swap>) -> BTreeMap<PlayerId, Vec<(usize, Swap)>> {
     let mut players: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (place, write) in batch.into_iter().enumerate() {
-        players.entry(player(&write)).or_default().push((place, write));
+    for (place, swap) in batch.into_iter().enumerate() {
+        players.entry(swap.player).or_default().push((place, swap));
     }
     players
 }
 
 /// Answers in the order of the batch. Every place has one.
-fn in_order<A>(answers: Vec<Vec<(usize, A)>>) -> Vec<A> {
+fn in_order(answers: Vec<Vec<(usize, Swapped)>>) -> Vec<Swapped> {
     let mut answers: Vec<_> = answers.into_iter().flatten().collect();
     answers.sort_unstable_by_key(|(place, _)| *place);
     answers.into_iter().map(|(_, answer)| answer).collect()
@@ -52,26 +51,11 @@ fn contended(action: &'static str) -> StoreError {
 impl Inner {
     pub async fn swap(&self, fence: Fence, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError> {
         const ACTION: &str = "swapping owner records";
-        let players = by_player(swaps, |swap| swap.player);
+        let players = by_player(swaps);
         let (mut found, live) = self.grounds(ACTION, fence, players.keys().copied()).await?;
         let served = players.into_iter().map(|(player, swaps)| {
             let ground = Ground { found: found.remove(&player).flatten(), live };
             self.swap_player(ACTION, fence, player, ground, swaps)
-        });
-        let served: Vec<_> = served.collect();
-        Ok(in_order(stream::iter(served).buffer_unordered(BATCH_WIDTH).try_collect().await?))
-    }
-
-    pub async fn save_batch(&self, fence: Fence, checkpoints: Vec<Checkpoint>) -> Result<Vec<Saved>, StoreError> {
-        const ACTION: &str = "saving checkpoints";
-        let players = by_player(checkpoints, |checkpoint| checkpoint.player);
-        let (mut found, live) = self.grounds(ACTION, fence, players.keys().copied()).await?;
-        if !live {
-            return Err(StoreError::Fenced { fence });
-        }
-        let served = players.into_iter().map(|(player, checkpoints)| {
-            let ground = Ground { found: found.remove(&player).flatten(), live };
-            self.save_player(ACTION, fence, player, ground, checkpoints)
         });
         let served: Vec<_> = served.collect();
         Ok(in_order(stream::iter(served).buffer_unordered(BATCH_WIDTH).try_collect().await?))
@@ -163,41 +147,5 @@ impl Inner {
             Some(free) => (self.replace(action, player, free, next, None).await?, free.revision + 1),
         };
         Ok(done.then(|| Free { revision, record: next.clone() }))
-    }
-
-    async fn save_player(
-        &self,
-        action: &'static str,
-        fence: Fence,
-        player: PlayerId,
-        mut ground: Ground,
-        checkpoints: Vec<(usize, Checkpoint)>,
-    ) -> Result<Vec<(usize, Saved)>, StoreError> {
-        let mut answers = Vec::with_capacity(checkpoints.len());
-        for (place, checkpoint) in checkpoints {
-            let mut rounds = 0;
-            let answer = loop {
-                if !ground.live {
-                    return Err(StoreError::Fenced { fence });
-                }
-                let Some(free) = &ground.found else { break Saved::Absent };
-                let answer = judge::fits(Some(&free.record), &checkpoint, fence);
-                if answer != Saved::Done {
-                    break answer;
-                }
-                let next = OwnerRecord { data: checkpoint.data.clone(), ..free.record.clone() };
-                if let Some(written) = self.write(action, player, Some(free), &next).await? {
-                    ground.found = Some(written);
-                    break Saved::Done;
-                }
-                rounds += 1;
-                if rounds == ROUNDS {
-                    return Err(contended(action));
-                }
-                ground = self.ground(action, fence, player).await?;
-            };
-            answers.push((place, answer));
-        }
-        Ok(answers)
     }
 }

@@ -13,6 +13,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use darkages_topology::PlayerId;
 
 use super::Inner;
+use super::fresh::Carried;
 use super::keys;
 use super::log::Place;
 use super::marks::{self, CALLED_OFF, DECIDED, Mark, OPEN};
@@ -47,16 +48,23 @@ struct Party {
 
 /// What became of one attempt.
 enum Outcome {
+    Done(LogSeq, Vec<Party>),
+    /// Nothing was changed.
     Answer(Committed),
     /// Somebody else was first, at the request or at a party.
     Again,
 }
 
 impl Inner {
-    pub async fn commit(&self, fence: Fence, transaction: Transaction) -> Result<Committed, StoreError> {
+    /// What became of a transaction, and the records that it made.
+    pub async fn commit(&self, fence: Fence, transaction: Transaction) -> Result<Carried, StoreError> {
         for _ in 0..ROUNDS {
             match self.attempt(fence, &transaction).await? {
-                Outcome::Answer(answer) => return Ok(answer),
+                Outcome::Done(seq, parties) => {
+                    let made = parties.into_iter().map(|party| (party.player, party.next)).collect();
+                    return Ok((Committed::Done { seq }, made));
+                }
+                Outcome::Answer(answer) => return Ok((answer, Vec::new())),
                 Outcome::Again => tokio::time::sleep(jittered(PAUSE)).await,
             }
         }
@@ -107,7 +115,7 @@ impl Inner {
         if mark.attempt.is_multiple_of(TIDY_EVERY) {
             self.tidy(request.player).await;
         }
-        Ok(Outcome::Answer(Committed::Done { seq }))
+        Ok(Outcome::Done(seq, parties))
     }
 
     /// The parties' records, in the order of `states`.
