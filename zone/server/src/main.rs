@@ -48,7 +48,8 @@ struct Options {
     /// Folder of the embedded store, which one process has open at a time
     #[arg(long, required_unless_present = "store")]
     data: Option<PathBuf>,
-    /// Where the world is kept instead, as a URL that several processes can use
+    /// Where the world is kept instead, as a URL that several processes can use: redis://…, cql://…, or redis://…,cql://…
+    /// for copies in Redis of what CQL keeps
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     store: Option<String>,
     /// File with the world's key: 64 hexadecimal digits

@@ -1,7 +1,8 @@
 //! The store port: who owns what, and what survives a crash.
 //!
 //! [`Store`] is what zones, the directory and the planner ask for, [`open`] makes one from a URL. [`embedded`] keeps a world in
-//! one file of one process, [`redis`] in Redis and [`cql`] in servers that speak CQL, shared by all processes of a world.
+//! one file of one process, [`redis`] in Redis and [`cql`] in servers that speak CQL, shared by all processes of a world;
+//! [`layered`] is CQL with copies in Redis.
 //! [`conformance`] is the suite that every driver passes, [`faulty`] puts slowness, absence and lost answers before one.
 //! [`transition`] holds the rules by which owner records may change; it is pure.
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ pub mod health;
 mod held;
 pub mod journal;
 mod judge;
+pub mod layered;
 pub mod lease;
 pub mod limits;
 mod open;
@@ -37,6 +39,7 @@ pub use embedded::Embedded;
 pub use error::{OpenError, StoreError};
 pub use health::{Away, Health};
 pub use journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, RequestId, Saved, Transaction};
+pub use layered::Layered;
 pub use lease::{Acquired, Fence, Lease, LeaseView, Renewed};
 pub use open::open;
 pub use owner::{Expect, OpenHandoff, OwnerRecord, Phase, PlayerData, StateVersion, Swap, Swapped};

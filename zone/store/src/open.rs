@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::cql::Cql;
 use crate::embedded::Embedded;
 use crate::error::OpenError;
+use crate::layered::Layered;
 use crate::port::Store;
 use crate::redis::RedisStore;
 use crate::url::StoreUrl;
@@ -24,6 +25,7 @@ pub async fn open(url: &str, world: &str) -> Result<Arc<dyn Store>, OpenError> {
             Ok(Arc::new(opened.map_err(stopped)??))
         }
         StoreUrl::Redis(url) => Ok(Arc::new(RedisStore::open(url, world).await?)),
+        StoreUrl::Layered(redis, options) => Ok(Arc::new(Layered::open(redis, &options, world).await?)),
         StoreUrl::Cql(options) => Ok(Arc::new(Cql::open(&options, world).await?)),
     }
 }

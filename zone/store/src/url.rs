@@ -6,6 +6,7 @@
 //! redis+sentinel://[…@]HOST[:PORT],HOST[:PORT]…/NAME[?…]      the primary that sentinels know as NAME
 //! redis+cluster://[…@]HOST[:PORT],HOST[:PORT]…[?…]            a Redis Cluster
 //! cql://[USER:PASSWORD@]HOST[:PORT],…/KEYSPACE[?OPTIONS]       Cassandra or ScyllaDB, see [`CqlOptions`]
+//! redis…://…,cql://…                                          the latter, with copies in the former
 //! ```
 //!
 //! `rediss` in place of `redis` is TLS. Options: `replicas=N`, how many replicas confirm what is durable; `ca=FILE`, the
@@ -35,6 +36,8 @@ pub enum StoreUrl {
     Redis(RedisUrl),
     /// In servers that speak CQL.
     Cql(Box<CqlOptions>),
+    /// In servers that speak CQL, with copies in Redis.
+    Layered(RedisUrl, Box<CqlOptions>),
 }
 
 /// Where a Redis is, and how to be let in.
@@ -141,15 +144,60 @@ impl std::str::FromStr for StoreUrl {
         if url.is_empty() {
             return wrong("path", "is empty, give a file or a URL like redis://host:6379");
         }
-        let Some((scheme, rest)) = url.split_once("://") else {
-            return Ok(Self::Embedded(PathBuf::from(url.strip_prefix("redb:").unwrap_or(url))));
-        };
-        let (name, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
-        match (name, kind) {
-            ("redis" | "rediss", "" | "sentinel" | "cluster") => redis(rest, name == "rediss", kind).map(Self::Redis),
-            ("cql", "") => CqlOptions::parse(url).map(|options| Self::Cql(Box::new(options))),
-            _ => wrong("scheme", "is unknown, give redis, rediss, either with +sentinel or +cluster, cql, or a path"),
+        let mut urls = split(url);
+        let (first, second) = (urls.next().unwrap_or(url), urls.next());
+        match (second, urls.count()) {
+            (Some(second), 0) => layered(first, second),
+            (Some(_), more) => {
+                wrong("list", format!("has {} URLs, at most two are allowed: redis://…,cql://…", more + 2))
+            }
+            (None, _) => single(first),
         }
+    }
+}
+
+/// The URLs of a list: a comma parts two of them when a scheme follows it, and hosts of one otherwise.
+fn split(list: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let comma =
+            text.match_indices(',').map(|(place, _)| place).find(|place| starts_with_scheme(&text[place + 1..]));
+        let Some(comma) = comma else { return Some(text) };
+        rest = Some(&text[comma + 1..]);
+        Some(&text[..comma])
+    })
+}
+
+fn starts_with_scheme(text: &str) -> bool {
+    let name = text.split_once("://").map(|(name, _)| name);
+    name.is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'+'))
+}
+
+fn layered(first: &str, second: &str) -> Result<StoreUrl, UrlError> {
+    match (single(first)?, single(second)?) {
+        (StoreUrl::Redis(_), StoreUrl::Cql(_)) if names_replicas(first) => {
+            wrong("replicas", "is for a Redis that keeps the world: leave it out before a comma, there are only copies")
+        }
+        (StoreUrl::Redis(redis), StoreUrl::Cql(cql)) => Ok(StoreUrl::Layered(redis, cql)),
+        (StoreUrl::Cql(_), StoreUrl::Redis(_)) => wrong("list", "is in the wrong order, write it as redis://…,cql://…"),
+        _ => wrong("list", "is no Redis before CQL, write it as redis://…,cql://…"),
+    }
+}
+
+fn names_replicas(url: &str) -> bool {
+    url.split_once('?').is_some_and(|(_, options)| options.split('&').any(|option| option.starts_with("replicas=")))
+}
+
+fn single(url: &str) -> Result<StoreUrl, UrlError> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Ok(StoreUrl::Embedded(PathBuf::from(url.strip_prefix("redb:").unwrap_or(url))));
+    };
+    let (name, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
+    match (name, kind) {
+        ("redis" | "rediss", "" | "sentinel" | "cluster") => redis(rest, name == "rediss", kind).map(StoreUrl::Redis),
+        ("cql", "") => CqlOptions::parse(url).map(|options| StoreUrl::Cql(Box::new(options))),
+        _ => wrong("scheme", "is unknown, give redis, rediss, either with +sentinel or +cluster, cql, or a path"),
     }
 }
 

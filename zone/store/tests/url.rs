@@ -72,13 +72,46 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn a_list_is_redis_before_cql_and_nothing_else() {
+    for redis_url in ["redis://db/3", "rediss://:x@db", "redis+sentinel://:x@a,b:1/main", "rediss+cluster://a,b:1"] {
+        let url = format!("{redis_url},cql://ann:x@h,i:1/world?replication=2");
+        let Ok(StoreUrl::Layered(copies, cql)) = url.parse() else { panic!("{url}") };
+        assert_eq!(copies, redis(redis_url));
+        assert_eq!((cql.hosts.len(), cql.keyspace.as_str()), (2, "world"));
+    }
+    for (url, field, hint) in [
+        ("cql://h/k,redis://db", "list", "wrong order"),
+        ("redis://a,redis://b", "list", "redis://…,cql://…"),
+        ("cql://h/k,cql://h/l", "list", "redis://…,cql://…"),
+        ("world.store,cql://h/k", "list", "redis://…,cql://…"),
+        ("redis://a,cql://h/k,cql://i/k", "list", "has 3 URLs"),
+        ("redis://a,redis://b,cql://h/k", "list", "has 3 URLs"),
+        ("redis://a:0,cql://h/k", "port", "ports"),
+        ("redis://a,cql://h", "keyspace", "missing"),
+        ("redis://a,mysql://h", "scheme", "unknown"),
+        ("redis+sentinel://a/main?replicas=1,cql://h/k", "replicas", "leave it out"),
+    ] {
+        let error = url.parse::<StoreUrl>().expect_err(url);
+        assert_eq!(error.field, field, "{url}: {error}");
+        assert!(error.to_string().contains(hint), "{url}: {error}");
+    }
+}
+
+#[test]
 fn a_password_is_not_printed() {
     let url = redis("redis://me:s3cret@db:1/2");
     assert_eq!(url.to_string(), "redis://db:1/2");
     assert!(!format!("{url:?}").contains("s3cret"));
-    for wrong in
-        ["redis://me:s3cret%@db", "redis://me:s3cret", "redis://:x?s3cret@db", "redis://s3cret@db", "redis://db/s3cret"]
-    {
+    for wrong in [
+        "redis://me:s3cret%@db",
+        "redis://me:s3cret",
+        "redis://:x?s3cret@db",
+        "redis://s3cret@db",
+        "redis://db/s3cret",
+        "redis://:s3cret@a,redis://b",
+        "cql://me:s3cret@h/k,redis://:s3cret@b",
+        "redis://a,cql://s3cret@h/k",
+    ] {
         let error = wrong.parse::<StoreUrl>().expect_err(wrong);
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
     }
@@ -100,7 +133,7 @@ async fn a_file_is_opened_by_its_path() {
 
 proptest! {
     #[test]
-    fn any_text_is_read_to_an_end(text in "(redis|rediss)(\\+sentinel|\\+cluster)?://[ -~é]{0,40}") {
+    fn any_text_is_read_to_an_end(text in "(redis|rediss)(\\+sentinel|\\+cluster)?://[ -~é]{0,40}(,cql://[ -~é]{0,20})?") {
         let _ = text.parse::<StoreUrl>();
     }
 }

@@ -89,7 +89,8 @@ pub struct Args {
     #[arg(long)]
     processes: bool,
 
-    /// Where the world is kept instead of a directory, as a URL that several processes can use
+    /// Where the world is kept instead of a directory, as a URL that several processes can use: redis://…, cql://…, or
+    /// redis://…,cql://… for copies in Redis of what CQL keeps
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     store: Option<String>,
 

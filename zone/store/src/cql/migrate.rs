@@ -1,6 +1,6 @@
 //! Whose keyspace it is, and bringing its tables to this version, by any number of processes at once.
 //!
-//! The table `darkages_meta` says everything: `project`, `world`, `version`, and while somebody works `migrating`. A process
+//! The table `darkages_meta` says everything: `project`, `world`, `version`, `id`, and while somebody works `migrating`. A process
 //! that finds an older version takes `migrating` by compare-and-swap, for a time after which it is free again, carries out
 //! one step after the other and raises `version` after each. Everybody else waits for the version. Nothing is written to a
 //! keyspace before it is known to be empty or ours.
@@ -26,6 +26,9 @@ use crate::error::OpenError;
 /// What `project` says.
 const PROJECT: &str = "darkages";
 
+/// Says something about a keyspace that says nothing about it yet.
+const FIRST_VALUE: &str = "INSERT INTO $.darkages_meta (key, value) VALUES (?, ?) IF NOT EXISTS";
+
 /// How long opening waits for somebody else who migrates.
 const DEADLINE: Duration = Duration::from_secs(90);
 
@@ -48,15 +51,15 @@ struct Migration<'a> {
     me: String,
 }
 
-/// Makes the keyspace and its tables what this version expects, for `world`.
-pub(super) async fn migrate(session: &Session, options: &CqlOptions, world: &str) -> Result<(), OpenError> {
+/// Makes the keyspace and its tables what this version expects, for `world`. Returns the keyspace's own number.
+pub(super) async fn migrate(session: &Session, options: &CqlOptions, world: &str) -> Result<String, OpenError> {
     let migration = Migration { session, options, world, me: rand::random::<u64>().to_string() };
     migration.keyspace().await?;
     let deadline = Instant::now() + DEADLINE;
     loop {
         let version = migration.version().await?;
         if version == VERSION {
-            return Ok(());
+            return migration.id().await;
         }
         if migration.take_turn().await? {
             let done = migration.steps().await;
@@ -120,12 +123,27 @@ impl Migration<'_> {
         }
     }
 
-    /// The version of the tables, 0 when there are none yet, of a keyspace that is ours.
-    async fn version(&self) -> Result<i32, OpenError> {
+    /// What the keyspace says of itself.
+    async fn said(&self) -> Result<BTreeMap<String, String>, OpenError> {
         let rows = self.ask("SELECT key, value FROM $.darkages_meta", (), true).await?;
         let rows: Result<BTreeMap<String, String>, _> =
             rows.rows::<(String, String)>().map_err(|error| unreachable(self.options, error))?.collect();
-        let said = rows.map_err(|error| unreachable(self.options, error))?;
+        rows.map_err(|error| unreachable(self.options, error))
+    }
+
+    /// The keyspace's own number. Whoever finds none draws it; the first one counts.
+    async fn id(&self) -> Result<String, OpenError> {
+        if let Some(id) = self.said().await?.remove("id") {
+            return Ok(id);
+        }
+        self.swap(FIRST_VALUE, ("id", &self.me)).await?;
+        let missing = || OpenError::Corrupt { place: self.options.place(), reason: "it has no id".to_owned() };
+        self.said().await?.remove("id").ok_or_else(missing)
+    }
+
+    /// The version of the tables, 0 when there are none yet, of a keyspace that is ours.
+    async fn version(&self) -> Result<i32, OpenError> {
+        let said = self.said().await?;
         let place = || self.options.place();
         if said.get("project").is_some_and(|project| project != PROJECT) {
             return Err(OpenError::Foreign { place: place(), found: "tables of another project" });
@@ -165,10 +183,9 @@ impl Migration<'_> {
 
     /// Carries out what is missing. The version is read anew: somebody else may have been faster.
     async fn steps(&self) -> Result<(), OpenError> {
-        let first = "INSERT INTO $.darkages_meta (key, value) VALUES (?, ?) IF NOT EXISTS";
-        self.swap(first, ("project", PROJECT)).await?;
-        self.swap(first, ("world", self.world)).await?;
-        self.swap(first, ("version", "0")).await?;
+        self.swap(FIRST_VALUE, ("project", PROJECT)).await?;
+        self.swap(FIRST_VALUE, ("world", self.world)).await?;
+        self.swap(FIRST_VALUE, ("version", "0")).await?;
         let done = self.version().await?;
         for (before, step) in (0..VERSION).zip(STEPS).skip(done.unsigned_abs() as usize) {
             for statement in *step {

@@ -66,6 +66,8 @@ struct Lives {
 
 /// What all calls share.
 struct Inner {
+    /// A number of this keyspace's own, drawn when it was made.
+    id: String,
     wire: Wire,
     statements: Statements,
     lives: Lives,
@@ -101,6 +103,11 @@ impl Cql {
         let inner = open::open(options, world).await?;
         let calls = Semaphore::new(MAX_CALLS);
         Ok(Self { inner, calls, deadline: options.timeout, closed: AtomicBool::new(false) })
+    }
+
+    /// A number of the keyspace's own: nobody takes what was written beside another one for this one's.
+    pub(crate) fn id(&self) -> &str {
+        &self.inner.id
     }
 
     /// Carries a call out within its deadline. One that is given up may still take effect.

@@ -34,10 +34,11 @@ const DAY_S: u32 = 24 * 3_600;
 pub(super) async fn open(options: &CqlOptions, world: &str) -> Result<Inner, OpenError> {
     check::world(world)?;
     let session = connect(options).await.map_err(|error| not_connected(options, error))?;
-    migrate::migrate(&session, options, world).await?;
+    let id = migrate::migrate(&session, options, world).await?;
     let statements = Statements::prepare(&session, options).await.map_err(|error| unreachable(options, error))?;
     let seconds = |days: u32| i32::try_from(days.saturating_mul(DAY_S)).unwrap_or(i32::MAX);
     Ok(Inner {
+        id,
         wire: Wire::new(session),
         statements,
         lives: Lives { journal: seconds(options.journal_days), events: seconds(options.events_days) },

@@ -6,7 +6,7 @@
 /// Newest version of the tables that this code reads and writes: the number of [`STEPS`].
 pub(super) const VERSION: i32 = STEPS.len() as i32;
 
-/// What makes a keyspace ours, and whose it is: `project`, `world`, `version`, `migrating`.
+/// What makes a keyspace ours, and whose it is: `project`, `world`, `version`, `id`, `migrating`.
 pub(super) const META: &str = "darkages_meta";
 
 /// Entries of one partition of a log, at most: 16 KiB each they are 64 MiB, some hundred bytes each half a megabyte.

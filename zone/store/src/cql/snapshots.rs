@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use darkages_topology::PlayerId;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Inner;
 use super::keys;
 use super::swaps::BATCH_WIDTH;
 use super::wire::unavailable;
+use super::{Cql, Inner};
 use crate::error::StoreError;
 use crate::journal::{Checkpoint, Saved};
 use crate::judge;
@@ -25,7 +25,7 @@ use crate::snapshot::{self, Entry, Stamp, Stamped, same_head};
 const ACTION: &str = "saving checkpoints";
 
 /// The record with a checkpoint's data, or why it does not take them.
-type Judged = Result<OwnerRecord, Saved>;
+pub(crate) type Judged = Result<OwnerRecord, Saved>;
 
 /// The last stamp's time that this process has given or seen.
 #[derive(Default)]
@@ -123,6 +123,28 @@ impl Inner {
             _ => Stamp::default(),
         };
         Ok(records.iter_mut().zip(found).map(take).collect())
+    }
+}
+
+/// For a store that has copies elsewhere.
+impl Cql {
+    /// Stamps for `count` checkpoints of a writer, in their order, once its lease was read.
+    pub(crate) async fn stamps(&self, fence: Fence, count: usize) -> Result<Vec<Stamp>, StoreError> {
+        let now = self.call(ACTION, async { Ok(self.inner.check_live(ACTION, fence).await?.now) }).await?;
+        Ok(self.inner.stamps(fence, now, count))
+    }
+
+    /// As [`Store::save_batch`](crate::Store::save_batch) judges, without writing anything.
+    pub(crate) async fn judged(&self, fence: Fence, checkpoints: &[&Checkpoint]) -> Result<Vec<Judged>, StoreError> {
+        Ok(self.call(ACTION, self.inner.judged(fence, checkpoints)).await?.0)
+    }
+
+    /// Writes data of checkpoints that were judged, durably. Each may have been written before.
+    pub(crate) async fn write_snapshots(&self, entries: &[&Entry]) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.call(ACTION, self.inner.write_snapshots(entries)).await
     }
 }
 

@@ -6,8 +6,33 @@
 
 use darkages_topology::{PlayerId, ShardId};
 
-/// The start of every key of `world`. What is not plain in its name is written as `%XX`: a brace would end the tag.
+/// The start of every key of `world`.
 pub(super) fn base(world: &str) -> String {
+    format!("darkages:{{{}}}", plain(world))
+}
+
+/// The start of every key of copies of `world`, whose records are kept elsewhere.
+pub(super) fn copies(world: &str) -> String {
+    format!("darkages:cache:{{{}}}", plain(world))
+}
+
+/// The world that a key belongs to, if Redis keeps it.
+pub(super) fn world_of(key: &str) -> Option<String> {
+    tag(key.strip_prefix("darkages:{")?)
+}
+
+/// The world that a key is a copy of, if it is one.
+pub(super) fn world_of_copies(key: &str) -> Option<String> {
+    tag(key.strip_prefix("darkages:cache:{")?)
+}
+
+fn tag(rest: &str) -> Option<String> {
+    let (world, _) = rest.split_once('}')?;
+    Some(world.to_owned())
+}
+
+/// A world's name in a key. What is not plain in it is written as `%XX`: a brace would end the tag.
+fn plain(world: &str) -> String {
     let mut name = String::with_capacity(world.len());
     for byte in world.bytes() {
         match byte {
@@ -15,7 +40,7 @@ pub(super) fn base(world: &str) -> String {
             other => name.push_str(&format!("%{other:02X}")),
         }
     }
-    format!("darkages:{{{name}}}")
+    name
 }
 
 /// A player's name in keys and lists: sixteen digits, so that the order of names is the order of players.
@@ -45,6 +70,10 @@ mod tests {
     fn every_key_of_a_world_has_its_name_as_hash_tag() {
         assert_eq!(base("dark-ages_1.0"), "darkages:{dark-ages_1.0}");
         assert_eq!(base("}{ä"), "darkages:{%7D%7B%C3%A4}");
+        assert_eq!(copies("a:b"), "darkages:cache:{a%3Ab}");
+        assert_eq!(world_of("darkages:{a}:owner:1").as_deref(), Some("a"));
+        assert_eq!(world_of_copies("darkages:cache:{a}:7:owner:1").as_deref(), Some("a"));
+        assert_eq!((world_of("darkages:cache:{a}:1"), world_of_copies("darkages:{a}:1")), (None, None));
     }
 
     #[test]

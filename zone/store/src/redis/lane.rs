@@ -37,6 +37,7 @@ const BARRIER_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 struct Call {
     requests: Vec<Request>,
     deadline: Instant,
+    patience: Duration,
     reply: oneshot::Sender<Result<Vec<Value>, Trouble>>,
 }
 
@@ -48,16 +49,18 @@ enum Message {
 /// The way into a lane. Its task ends when this is dropped.
 pub(super) struct Lane {
     queue: mpsc::Sender<Message>,
+    patience: Duration,
     pub presence: Presence,
     pub depth: Depth,
 }
 
 impl Lane {
-    /// Starts the lane's task. `replicas` must confirm each group; with none there is no barrier.
-    pub fn start(link: Link, replicas: u32) -> Self {
+    /// Starts the lane's task. `replicas` must confirm each group; with none there is no barrier. A call takes as long as
+    /// `patience` at most.
+    pub fn start(link: Link, replicas: u32, patience: Duration) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_LIMIT);
         tokio::spawn(Worker { link, replicas }.serve(waiting));
-        Self { queue, presence: Presence::new(health::REDIS), depth: Depth::default() }
+        Self { queue, patience, presence: Presence::new(health::REDIS), depth: Depth::default() }
     }
 
     /// Carries out some requests in order; one answer for each.
@@ -67,14 +70,19 @@ impl Lane {
 
     /// As [`call`](Self::call), with the trouble itself.
     pub async fn try_call(&self, requests: Vec<Request>) -> Result<Vec<Value>, Failure> {
+        self.try_call_within(self.patience, requests).await
+    }
+
+    /// As [`try_call`](Self::try_call), with a patience of its own.
+    pub async fn try_call_within(&self, patience: Duration, requests: Vec<Request>) -> Result<Vec<Value>, Failure> {
         let _under_way = self.depth.enter();
         let (reply, answered) = oneshot::channel();
-        let deadline = Instant::now() + CALL_DEADLINE;
-        self.send(Message::Call(Call { requests, deadline, reply }))?;
+        let deadline = Instant::now() + patience;
+        self.send(Message::Call(Call { requests, deadline, patience, reply }))?;
         let answer = match tokio::time::timeout_at(deadline.into(), answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => return Err(Failure::Closed),
-            Err(_) => Err(late()),
+            Err(_) => Err(late(patience)),
         };
         match &answer {
             Err(trouble) if trouble.asks_for_another() => self.presence.failed(),
@@ -100,8 +108,8 @@ impl Lane {
     }
 }
 
-fn late() -> Trouble {
-    Trouble::Silent { node: "the store".to_owned(), millis: CALL_DEADLINE.as_millis() }
+fn late(patience: Duration) -> Trouble {
+    Trouble::Silent { node: "the store".to_owned(), millis: patience.as_millis() }
 }
 
 /// Why a lane did not carry out a call.
@@ -118,6 +126,14 @@ impl From<Trouble> for Failure {
 }
 
 impl Failure {
+    /// As what is wrong with the server.
+    pub fn trouble(self) -> Trouble {
+        match self {
+            Self::Trouble(trouble) => trouble,
+            Self::Full | Self::Closed => Trouble::Odd { what: "nothing".to_owned() },
+        }
+    }
+
     /// As the port's error.
     pub fn doing(self, action: &'static str) -> StoreError {
         match self {
@@ -161,14 +177,15 @@ impl Worker {
         let (late_ones, group): (Vec<Call>, Vec<Call>) = group.into_iter().partition(|call| call.deadline <= now);
         for call in late_ones {
             // Its caller may be a moment behind; that nobody answers it would mean that the store is closed.
-            let _ = call.reply.send(Err(late()));
+            let _ = call.reply.send(Err(late(call.patience)));
         }
         // Those whose callers have gone need not be carried out any more.
         let group: Vec<Call> = group.into_iter().filter(|call| !call.reply.is_closed()).collect();
-        let Some(deadline) = group.iter().map(|call| call.deadline).max() else { return };
+        let Some(last) = group.iter().max_by_key(|call| call.deadline) else { return };
+        let (deadline, patience) = (last.deadline, last.patience);
         let exchanged = match tokio::time::timeout_at(deadline.into(), self.exchange(&group)).await {
             Ok(exchanged) => exchanged,
-            Err(_) => Err(late()),
+            Err(_) => Err(late(patience)),
         };
         match exchanged {
             Err(trouble) => {

@@ -9,6 +9,7 @@
 
 mod answer;
 mod checkpoints;
+mod copies;
 mod journal;
 mod keys;
 mod lane;
@@ -40,6 +41,8 @@ use crate::port::Store;
 use crate::session::{NonceUse, Session};
 use crate::url::RedisUrl;
 
+pub use copies::{COPY_LIFE, PATIENCE};
+pub(crate) use copies::{Copied, Copies};
 pub use journal::LOG_KEPT_PER_SHARD;
 use lane::Lane;
 pub use lane::{CALL_DEADLINE, QUEUE_LIMIT};

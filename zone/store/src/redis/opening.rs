@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redis::cmd;
 
 use super::answer::{list, lossy, next, text};
-use super::lane::{Failure, Lane};
+use super::lane::{CALL_DEADLINE, Failure, Lane};
 use super::link::{Link, Target};
 use super::scripts::{Request, Script};
 use super::trouble::Trouble;
@@ -28,16 +28,11 @@ const OLDEST_REDIS: u32 = 7;
 pub(super) async fn open(url: RedisUrl, world: &str) -> Result<RedisStore, OpenError> {
     check::world(world)?;
     let place = url.to_string();
-    let authority = authority(&url)?;
-    if url.tls.is_some() {
-        // Fails when the process has one already, which is then the one that is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
     let (replicas, shared) = (url.replicas, matches!(url.deployment, Deployment::Cluster(_)));
     let base = keys::base(world);
-    let target = Arc::new(Target { url, authority, base: base.clone(), opened: AtomicBool::new(false) });
+    let target = Arc::new(target(url, base.clone())?);
     // The barrier needs a key that is made with the world, so the first questions are asked without.
-    let quick = Lane::start(Link::new(Arc::clone(&target)), 0);
+    let quick = Lane::start(Link::new(Arc::clone(&target)), 0, CALL_DEADLINE);
     let failed = |failure: Failure| unreachable(&place, failure);
     let info = quick.try_call(vec![Request::Command(cmd("INFO").to_owned())]).await.map_err(failed)?;
     let info = info.into_iter().next().map(text).transpose().map_err(|trouble| failed(trouble.into()))?;
@@ -52,10 +47,20 @@ pub(super) async fn open(url: RedisUrl, world: &str) -> Result<RedisStore, OpenE
     let found = quick.try_call(vec![marker]).await.map_err(failed)?;
     check_marker(&place, world, found)?;
     target.opened.store(true, Ordering::Relaxed);
-    let durable = Lane::start(Link::new(target), replicas);
+    let durable = Lane::start(Link::new(target), replicas, CALL_DEADLINE);
     // The world's marker must be as durable as what comes after it, and replicas that are missing are better missed now.
     durable.try_call(vec![Request::Script(Script::Probe, Vec::new())]).await.map_err(failed)?;
     Ok(RedisStore { base, durable, quick })
+}
+
+/// What connections to this URL have in common, for keys that start with `base`.
+pub(super) fn target(url: RedisUrl, base: String) -> Result<Target, OpenError> {
+    let authority = authority(&url)?;
+    if url.tls.is_some() {
+        // Fails when the process has one already, which is then the one that is used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    Ok(Target { url, authority, base, opened: AtomicBool::new(false) })
 }
 
 fn authority(url: &RedisUrl) -> Result<Option<Vec<u8>>, OpenError> {
@@ -65,15 +70,12 @@ fn authority(url: &RedisUrl) -> Result<Option<Vec<u8>>, OpenError> {
 }
 
 fn unreachable(place: &str, failure: Failure) -> OpenError {
-    let trouble = match failure {
-        Failure::Trouble(Trouble::Damaged { what }) => {
-            return OpenError::Corrupt { place: place.to_owned(), reason: format!("{what} cannot be read") };
+    match failure.trouble() {
+        Trouble::Damaged { what } => {
+            OpenError::Corrupt { place: place.to_owned(), reason: format!("{what} cannot be read") }
         }
-        Failure::Trouble(trouble) => trouble,
-        // Nobody else has this store yet, so neither can be.
-        Failure::Full | Failure::Closed => Trouble::Odd { what: "nothing".to_owned() },
-    };
-    OpenError::Unreachable { place: place.to_owned(), source: Box::new(trouble) }
+        trouble => OpenError::Unreachable { place: place.to_owned(), source: Box::new(trouble) },
+    }
 }
 
 /// When the server flushes its append-only file; `None` when it does not say.
@@ -93,7 +95,7 @@ async fn flushing(lane: &Lane) -> Result<Option<String>, Failure> {
 
 /// What a server tells of itself. What it does not tell is not held against it: services that run Redis for others hide some
 /// of it.
-struct Told {
+pub(super) struct Told {
     version: Option<String>,
     keeps_file: Option<bool>,
     flushing: Option<String>,
@@ -102,7 +104,7 @@ struct Told {
 }
 
 impl Told {
-    fn read(info: &str) -> Self {
+    pub fn read(info: &str) -> Self {
         let told: HashMap<&str, &str> = info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
         let text = |name| told.get(name).map(|value| (*value).to_owned());
         Self {
@@ -114,15 +116,21 @@ impl Told {
         }
     }
 
+    /// Refuses a server that is too old.
+    pub fn check_version(&self, place: &str) -> Result<(), OpenError> {
+        let Some(version) = &self.version else { return Ok(()) };
+        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        if major.is_none_or(|major| major >= OLDEST_REDIS) {
+            return Ok(());
+        }
+        let found = format!("Redis {version}");
+        Err(OpenError::Unsuitable { place: place.to_owned(), found, fix: "use Redis 7.0 or later" })
+    }
+
     /// Refuses a server that would lose what it acknowledges.
     fn check_settings(&self, place: &str, replicas: u32) -> Result<(), OpenError> {
+        self.check_version(place)?;
         let unsuitable = |found, fix| Err(OpenError::Unsuitable { place: place.to_owned(), found, fix });
-        if let Some(version) = &self.version {
-            let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-            if major.is_some_and(|major| major < OLDEST_REDIS) {
-                return unsuitable(format!("Redis {version}"), "use Redis 7.0 or later");
-            }
-        }
         match self.keeps_file {
             Some(true) => {}
             Some(false) => {
@@ -168,9 +176,15 @@ fn check_marker(place: &str, world: &str, answers: Vec<redis::Value>) -> Result<
     let (kind, first, second) = read().map_err(|trouble: Trouble| unreachable(place, trouble.into()))?;
     let place = place.to_owned();
     if kind == "foreign" {
-        return Err(match other_world(&first) {
-            Some(found) => OpenError::OtherWorld { place, found, wanted: world.to_owned() },
-            None => OpenError::ForeignKeys { place, key: first },
+        return Err(match (keys::world_of(&first), keys::world_of_copies(&first)) {
+            (Some(found), _) => OpenError::OtherWorld { place, found, wanted: world.to_owned() },
+            (_, Some(found)) => {
+                let found = format!("it has copies of the world \"{found}\", which CQL keeps");
+                OpenError::Unsuitable {
+                    place, found, fix: "give both URLs, redis://…,cql://…, or another database"
+                }
+            }
+            _ => OpenError::ForeignKeys { place, key: first },
         });
     }
     match first.parse::<u32>() {
@@ -179,10 +193,4 @@ fn check_marker(place: &str, world: &str, answers: Vec<redis::Value>) -> Result<
         Ok(found) if found > FORMAT => Err(OpenError::NewerVersion { place, found, supported: FORMAT }),
         _ => Err(OpenError::Corrupt { place, reason: format!("its marker has the format \"{first}\"") }),
     }
-}
-
-/// The world to which a key belongs, if it is a DarkAges world's.
-fn other_world(key: &str) -> Option<String> {
-    let (world, _) = key.strip_prefix("darkages:{")?.split_once('}')?;
-    Some(world.to_owned())
 }

@@ -24,15 +24,8 @@ impl RedisStore {
             // Still refuses when the store is closed.
             return self.durable.call("reading owner records", Vec::new()).await.map(|_| Vec::new());
         }
-        let requests = players.chunks(MAX_CHUNK).map(|players| {
-            let mut command = cmd("MGET");
-            for player in players {
-                command.arg(self.key(&format!(":owner:{}", keys::player(*player))));
-            }
-            Request::Command(command)
-        });
         let action = "reading owner records";
-        let answers = self.durable.call(action, requests.collect()).await?;
+        let answers = self.durable.call(action, reads(&self.base, players)).await?;
         let mut records = Vec::with_capacity(players.len());
         let read = || {
             for answer in answers {
@@ -80,6 +73,18 @@ impl RedisStore {
         })
         .await
     }
+}
+
+/// Commands that read what there is of `players`, in their order.
+pub(super) fn reads(base: &str, players: &[PlayerId]) -> Vec<Request> {
+    let read = |players: &[PlayerId]| {
+        let mut command = cmd("MGET");
+        for player in players {
+            command.arg(format!("{base}:owner:{}", keys::player(*player)));
+        }
+        Request::Command(command)
+    };
+    players.chunks(MAX_CHUNK).map(read).collect()
 }
 
 /// Splits a batch so that no script has too much to do. Nothing is in an empty batch, not even an empty chunk.

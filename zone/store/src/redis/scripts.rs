@@ -25,6 +25,9 @@ pub(super) enum Script {
     CloseSession,
     Nonce,
     Purge,
+    CopyOpen,
+    CopySave,
+    CopyPut,
 }
 
 /// A script that the server refuses where writing is refused: on a replica, without memory, without a working disk.
@@ -47,7 +50,7 @@ macro_rules! reads {
 
 impl Script {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Open,
         Self::Probe,
         Self::Acquire,
@@ -65,6 +68,9 @@ impl Script {
         Self::CloseSession,
         Self::Nonce,
         Self::Purge,
+        Self::CopyOpen,
+        Self::CopySave,
+        Self::CopyPut,
     ];
 
     /// Its text.
@@ -80,13 +86,16 @@ impl Script {
             Self::Look => reads!("look.lua"),
             Self::Owned => reads!("owned.lua"),
             Self::Swap => writes!("swap.lua"),
-            Self::Save => writes!("owners.lua", "save.lua"),
-            Self::Commit => writes!("owners.lua", "journal.lua", "commit.lua"),
+            Self::Save => writes!("owners.lua", "judge.lua", "save.lua"),
+            Self::Commit => writes!("owners.lua", "judge.lua", "journal.lua", "commit.lua"),
             Self::Append => writes!("journal.lua", "append.lua"),
             Self::OpenSession => writes!("open_session.lua"),
             Self::CloseSession => writes!("close_session.lua"),
             Self::Nonce => writes!("nonce.lua"),
             Self::Purge => writes!("purge.lua"),
+            Self::CopyOpen => writes!("copy_open.lua"),
+            Self::CopySave => writes!("owners.lua", "copies.lua", "copy_save.lua"),
+            Self::CopyPut => writes!("owners.lua", "copies.lua", "copy_put.lua"),
         }
     }
 }

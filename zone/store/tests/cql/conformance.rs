@@ -1,39 +1,26 @@
 //! The CQL driver passes the suite.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use darkages_store::Store;
 use darkages_store::conformance::{self, Factory};
-use scylla::client::session::Session;
 
-use crate::cassandra;
+use crate::cassandra::{self, Keyspaces};
 
-struct InKeyspaces {
-    /// The server without the driver.
-    session: Session,
-    /// The keyspace of the store that was made last; cases come one after the other.
-    last: Mutex<String>,
-}
+struct InKeyspaces(Keyspaces);
 
 impl InKeyspaces {
     async fn open(&self) -> Arc<dyn Store> {
-        let keyspace = self.last.lock().expect("no case panicked").clone();
-        Arc::new(cassandra::open(&keyspace).await)
+        Arc::new(cassandra::open(&self.0.current()).await)
     }
 }
 
 #[async_trait]
 impl Factory for InKeyspaces {
     async fn fresh(&self) -> Arc<dyn Store> {
-        let next = cassandra::new_keyspace();
-        let before = std::mem::replace(&mut *self.last.lock().expect("no case panicked"), next);
-        // Half a hundred keyspaces would be more than a small node bears.
-        if !before.is_empty() {
-            let drop = format!("DROP KEYSPACE {before}");
-            self.session.query_unpaged(drop, ()).await.expect("it is there");
-        }
+        self.0.go_on().await;
         self.open().await
     }
 
@@ -52,6 +39,5 @@ impl Factory for InKeyspaces {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_cql_store_conforms() {
     let _together = cassandra::together().await;
-    let factory = InKeyspaces { session: cassandra::bare().await, last: Mutex::default() };
-    conformance::all(&factory).await;
+    conformance::all(&InKeyspaces(Keyspaces::new().await)).await;
 }

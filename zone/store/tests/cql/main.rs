@@ -1,9 +1,10 @@
-//! The CQL driver against a real Cassandra: conformance, opening, faults and crashes.
+//! The CQL driver against a real Cassandra, alone and with copies in Redis: conformance, opening, faults and crashes.
 
 mod cassandra;
 mod cluster;
 mod conformance;
 mod crash;
 mod faults;
+mod layered;
 mod proxy;
 mod scene;

@@ -8,7 +8,7 @@ if kind == 'hash' then
 end
 if kind ~= 'none' then return {'foreign', meta} end
 local other = redis.call('DBSIZE') > 0 and redis.call('RANDOMKEY')
-if other and not (ARGV[3] == '1' and string.match(other, '^darkages:{')) then
+if other and not (ARGV[3] == '1' and string.match(other, '^darkages:')) then
   return {'foreign', other}
 end
 redis.call('HSET', meta, 'format', ARGV[1], 'world', ARGV[2])

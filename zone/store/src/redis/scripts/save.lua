@@ -5,7 +5,7 @@ local answer, heads = {1}, {}
 for i = 4, #ARGV, 4 do
   local why, head = judge(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[3])
   table.insert(answer, why)
-  heads[i] = head
+  if why == 0 then heads[i] = head end
 end
 for i = 4, #ARGV, 4 do
   if heads[i] then redis.call('SET', base .. ':owner:' .. ARGV[i], heads[i] .. ARGV[i + 3]) end
