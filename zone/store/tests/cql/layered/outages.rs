@@ -204,6 +204,12 @@ async fn a_redis_that_is_killed_and_comes_back_empty_costs_nobody_anything() {
     println!("killed: longest call {:?}", crowd.goes_on("work after its death").await);
     eventually("it is missed", || store.health().is_away(health::REDIS).then_some(())).await;
     println!("without: longest call {:?}", crowd.goes_on("work without Redis").await);
+    let acknowledged = crowd.acknowledged();
+    let alone = cassandra::open(&tiers.keyspace).await;
+    for player in [MOVERS, WALKERS].concat() {
+        let found = mark(&record(&alone, player).await.data);
+        assert!(found >= acknowledged[&player], "{player}: {found} of {}", acknowledged[&player]);
+    }
     let tiers = tokio::task::spawn_blocking(move || {
         tiers.redis.restart(&[]);
         tiers
