@@ -9,7 +9,7 @@ use crate::error::{OpenError, StoreError};
 use crate::journal::{Checkpoint, Event, Transaction};
 use crate::limits::{
     MAX_BATCH, MAX_EVENT_BYTES, MAX_EXPIRY, MAX_LEASE, MAX_NAME_BYTES, MAX_SESSION_BYTES, MAX_STATE_BYTES,
-    MAX_TOPOLOGY_BYTES, MAX_TRANSACTION_PLAYERS,
+    MAX_TOPOLOGY_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_PLAYERS,
 };
 use crate::owner::Swap;
 use crate::session::Session;
@@ -79,6 +79,8 @@ pub fn transaction(transaction: &Transaction) -> Result<(), StoreError> {
     let Transaction { request: _, states, event, answer } = transaction;
     at_most("players of the transaction", states.len(), MAX_TRANSACTION_PLAYERS)?;
     checkpoints(states)?;
+    let bytes = states.iter().map(|state| state.data.state.len()).sum();
+    at_most("bytes of the transaction's states", bytes, MAX_TRANSACTION_BYTES)?;
     at_most("bytes of the event", event.payload.len(), MAX_EVENT_BYTES)?;
     at_most("bytes of the answer", answer.len(), MAX_EVENT_BYTES)?;
     let mut players: Vec<_> = states.iter().map(|state| state.player).collect();

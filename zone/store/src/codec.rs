@@ -11,13 +11,17 @@ use darkages_topology::{
 };
 
 use crate::document::TopologyDocument;
-use crate::journal::{Event, LogEntry, LogSeq, RequestId};
+use crate::journal::{Checkpoint, Event, LogEntry, LogSeq, RequestId};
 use crate::lease::Fence;
+use crate::limits::MAX_TRANSACTION_PLAYERS;
 use crate::owner::{OpenHandoff, OwnerRecord, PlayerData, StateVersion};
 use crate::session::Session;
 
-/// Version of every record that this code writes.
+/// Version of every record that this code writes, unless it says otherwise.
 const VERSION: u8 = 1;
+
+/// Version of a log entry that has states. One without states is still written as it always was.
+const VERSION_WITH_STATES: u8 = 2;
 
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,13 +69,25 @@ struct Out(Vec<u8>);
 
 impl Out {
     fn new(capacity: usize) -> Self {
+        Self::of_version(VERSION, capacity)
+    }
+
+    fn of_version(version: u8, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity + 1);
-        bytes.push(VERSION);
+        bytes.push(version);
         Self(bytes)
     }
 
     fn put<const N: usize>(mut self, bytes: [u8; N]) -> Self {
         self.0.extend_from_slice(&bytes);
+        self
+    }
+
+    /// A field that is not the last, behind its length.
+    fn sized(mut self, bytes: &[u8]) -> Self {
+        let length = u32::try_from(bytes.len()).expect("the store's bounds keep fields far below 4 GiB");
+        self.0.extend_from_slice(&length.to_le_bytes());
+        self.0.extend_from_slice(bytes);
         self
     }
 
@@ -114,6 +130,14 @@ impl<'a> In<'a> {
 
     fn u64(&mut self) -> Result<u64, CodecError> {
         self.take().map(u64::from_le_bytes)
+    }
+
+    /// A field behind its length.
+    fn sized(&mut self) -> Result<&'a [u8], CodecError> {
+        let length = self.u32()? as usize;
+        let (head, tail) = self.0.split_at_checked(length).ok_or(CodecError::Short)?;
+        self.0 = tail;
+        Ok(head)
     }
 
     fn rest(self) -> Vec<u8> {
@@ -189,15 +213,15 @@ pub fn decode_owner(bytes: &[u8]) -> Result<OwnerRecord, CodecError> {
         }),
         _ => return Err(CodecError::Field),
     };
+    Ok(OwnerRecord { owner, owner_epoch, open, data: decode_data(input)? })
+}
+
+/// The data in the rest of these bytes, from the version on.
+fn decode_data(mut input: In<'_>) -> Result<PlayerData, CodecError> {
     let version = StateVersion(input.u64()?);
     let last_input = InputSeq(input.u32()?);
     let position = Position { x: input.take().map(i32::from_le_bytes)?, y: input.take().map(i32::from_le_bytes)? };
-    Ok(OwnerRecord {
-        owner,
-        owner_epoch,
-        open,
-        data: PlayerData { version, last_input, position, state: input.rest() },
-    })
+    Ok(PlayerData { version, last_input, position, state: input.rest() })
 }
 
 /// Bytes of the newest incarnation of a shard. Its end is not in them: a driver keeps it where its clock is.
@@ -236,14 +260,24 @@ pub fn decode_topology(bytes: &[u8]) -> Result<TopologyDocument, CodecError> {
 /// Bytes of a log entry; its place is its key.
 #[must_use]
 pub fn encode_entry(entry: &LogEntry) -> Vec<u8> {
-    let LogEntry { seq: _, epoch, at, request, event } = entry;
+    let LogEntry { seq: _, epoch, at, request, event, states } = entry;
     let Event { kind, tick, payload } = event;
-    let out = Out::new(48 + payload.len()).put(epoch.0.to_le_bytes()).put(millis(*at).to_le_bytes());
+    let version = if states.is_empty() { VERSION } else { VERSION_WITH_STATES };
+    let length = payload.len() + states.iter().map(|state| 40 + state.data.state.len()).sum::<usize>();
+    let out = Out::of_version(version, 52 + length).put(epoch.0.to_le_bytes()).put(millis(*at).to_le_bytes());
     let out = match request {
         None => out.put([0]),
         Some(RequestId { player, number }) => out.put([1]).put(player.0.to_le_bytes()).put(number.to_le_bytes()),
     };
-    out.put(kind.to_le_bytes()).put(tick.0.to_le_bytes()).rest(payload)
+    let out = out.put(kind.to_le_bytes()).put(tick.0.to_le_bytes());
+    if states.is_empty() {
+        return out.rest(payload);
+    }
+    let out = states.iter().fold(out.sized(payload), |out, state| {
+        let Checkpoint { player, owner_epoch, data } = state;
+        out.put(player.0.to_le_bytes()).put(owner_epoch.0.to_le_bytes()).sized(&encode_data(data))
+    });
+    out.rest(&[])
 }
 
 /// The log entry in these bytes, at place `seq`.
@@ -251,7 +285,11 @@ pub fn encode_entry(entry: &LogEntry) -> Vec<u8> {
 /// # Errors
 /// When they are none.
 pub fn decode_entry(seq: LogSeq, bytes: &[u8]) -> Result<LogEntry, CodecError> {
-    let mut input = In::new(bytes)?;
+    let mut input = In(bytes);
+    let version = input.u8()?;
+    if !(VERSION..=VERSION_WITH_STATES).contains(&version) {
+        return Err(CodecError::Version);
+    }
     let epoch = ShardEpoch(input.u64()?);
     let at = Duration::from_millis(input.u64()?);
     let request = match input.u8()? {
@@ -261,7 +299,28 @@ pub fn decode_entry(seq: LogSeq, bytes: &[u8]) -> Result<LogEntry, CodecError> {
     };
     let kind = input.u16()?;
     let tick = Tick(input.u64()?);
-    Ok(LogEntry { seq, epoch, at, request, event: Event { kind, tick, payload: input.rest() } })
+    if version == VERSION {
+        let event = Event { kind, tick, payload: input.rest() };
+        return Ok(LogEntry { seq, epoch, at, request, event, states: Vec::new() });
+    }
+    let event = Event { kind, tick, payload: input.sized()?.to_vec() };
+    let states = decode_states(input)?;
+    Ok(LogEntry { seq, epoch, at, request, event, states })
+}
+
+/// The states of a log entry, at least one, to the end of its bytes.
+fn decode_states(mut input: In<'_>) -> Result<Vec<Checkpoint>, CodecError> {
+    let mut states = Vec::new();
+    loop {
+        if states.len() == MAX_TRANSACTION_PLAYERS {
+            return Err(CodecError::Field);
+        }
+        let (player, owner_epoch) = (PlayerId(input.u64()?), OwnerEpoch(input.u64()?));
+        states.push(Checkpoint { player, owner_epoch, data: decode_data(In(input.sized()?))? });
+        if input.0.is_empty() {
+            return Ok(states);
+        }
+    }
 }
 
 /// A transaction that a player's request led to, as it is remembered.

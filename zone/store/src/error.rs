@@ -131,6 +131,25 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is filled from a backup at this moment, or was until that was interrupted: it is no whole world.
+    #[error(
+        "{place}: is being restored from the backup {backup}: wait until that is done; if it was interrupted, restore it again"
+    )]
+    Restoring {
+        /// Where.
+        place: String,
+        /// From which backup.
+        backup: String,
+    },
+    /// What is there cannot be read after it was opened.
+    #[error("{place}: {source}")]
+    Failed {
+        /// Where.
+        place: String,
+        /// What stood in the way.
+        #[source]
+        source: StoreError,
+    },
     /// Its server cannot be reached, or does not serve us.
     #[error("{place}: cannot be opened: {source}")]
     Unreachable {
@@ -189,6 +208,8 @@ impl OpenError {
             Self::InUse { .. } => "in_use",
             Self::OtherWorld { .. } => "other_world",
             Self::Corrupt { .. } => "corrupt",
+            Self::Restoring { .. } => "restoring",
+            Self::Failed { source, .. } => source.label(),
             Self::Unreachable { .. } => "unreachable",
             Self::Denied { .. } => "denied",
             Self::Unsuitable { .. } => "unsuitable",

@@ -15,7 +15,7 @@ use darkages_topology::{PlayerId, Revision, ShardId, ZoneId};
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::StoreError;
 use crate::health::{self, Away, Health};
-use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
+use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, LogState, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::owner::{OwnerRecord, Swap, Swapped};
 use crate::port::Store;
@@ -270,6 +270,14 @@ impl Store for Faulty {
 
     async fn read_log(&self, shard: ShardId, from: LogSeq, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.pass("reading the log", self.inner.read_log(shard, from, limit)).await
+    }
+
+    async fn log_state(&self) -> Result<LogState, StoreError> {
+        self.pass("looking at the log", self.inner.log_state()).await
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.pass("clearing the store", self.inner.clear()).await
     }
 
     async fn open_session(&self, session: Session, ttl: Duration) -> Result<Option<Session>, StoreError> {

@@ -147,4 +147,31 @@ pub struct LogEntry {
     pub request: Option<RequestId>,
     /// What happened.
     pub event: Event,
+    /// Of a transaction, the parties' states after it, with the versions that it has raised. A state and the entry that has
+    /// it appear together, so that the log tells every state in which a transaction has ever left a player.
+    pub states: Vec<Checkpoint>,
+}
+
+/// What a store says about its logs as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogState {
+    /// Which history the logs tell: another one after [`Store::clear`](crate::Store::clear) and in every new store. 0 in one
+    /// that was made before histories had numbers.
+    pub history: u64,
+    /// The time of the clock that stamps entries, since the Unix epoch: no entry that could be read before this call has a
+    /// later one, unless that clock is set back.
+    pub now: Duration,
+    /// Every transaction with this time or an earlier one can be read from now on, or never will.
+    pub settled: Duration,
+    /// Which entries are gone.
+    pub kept: Kept,
+}
+
+/// Which entries of its logs a store keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The newest of each shard. Their places have no gaps, so that the place of the first tells how many are gone.
+    Newest,
+    /// All that were written since this time; no promise for older ones.
+    Since(Duration),
 }

@@ -14,6 +14,9 @@ pub const MAX_PAGE: usize = 1_000;
 /// Players whose states one transaction changes, at most. A trade has two; a raid that shares its loot has some dozens.
 pub const MAX_TRANSACTION_PLAYERS: usize = 64;
 
+/// Bytes of all states of a transaction together, at most. The log keeps them, and whoever reads it holds pages of entries.
+pub const MAX_TRANSACTION_BYTES: usize = 1024 * 1024;
+
 /// Bytes of the payload and of the answer of a log event, each, at most.
 pub const MAX_EVENT_BYTES: usize = 16 * 1024;
 

@@ -8,7 +8,7 @@ use darkages_topology::{PlayerId, Revision, ShardId, ZoneId};
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::StoreError;
 use crate::health::Health;
-use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
+use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, LogState, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::owner::{OwnerRecord, Swap, Swapped};
 use crate::session::{NonceUse, Session};
@@ -121,8 +121,17 @@ pub trait Store: Send + Sync {
     async fn append(&self, fence: Fence, events: Vec<Event>) -> Result<LogSeq, StoreError>;
 
     /// Entries of the log of `shard` from place `from` on, in order; at most `limit` and at most
-    /// [`MAX_PAGE`](crate::limits::MAX_PAGE). Drivers keep a bounded number of the newest.
+    /// [`MAX_PAGE`](crate::limits::MAX_PAGE), and fewer only when there are no more. Drivers keep a bounded number of the newest.
     async fn read_log(&self, shard: ShardId, from: LogSeq, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// Which history the logs tell, how far they are complete, and which entries they keep.
+    async fn log_state(&self) -> Result<LogState, StoreError>;
+
+    /// Makes room for another history in place of this one: removes owner records, remembered requests, logs and sessions.
+    /// Leases stay, because an incarnation that is over is over for ever, and so do the shard map and used nonces. The caller
+    /// holds the leases of all shards, so that nobody writes meanwhile. After an error some of it is gone; the caller clears
+    /// again.
+    async fn clear(&self) -> Result<(), StoreError>;
 
     /// Opens a session of a player for `ttl` (above zero, at most [`MAX_EXPIRY`](crate::limits::MAX_EXPIRY)), in place of the
     /// one that was open, which is returned. [`Session::expires`] is set by the store.

@@ -137,6 +137,19 @@ impl fmt::Display for RedisUrl {
     }
 }
 
+impl StoreUrl {
+    /// Where the store is, without user, password and options.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::Embedded(path) => path.display().to_string(),
+            Self::Redis(url) => url.to_string(),
+            Self::Cql(options) => options.place(),
+            Self::Layered(redis, options) => format!("{redis},{}", options.place()),
+        }
+    }
+}
+
 impl std::str::FromStr for StoreUrl {
     type Err = UrlError;
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use darkages_store::codec::{self, Answered, CodecError};
+use darkages_store::limits::MAX_TRANSACTION_PLAYERS;
 use darkages_store::{
-    Event, Fence, LogEntry, LogSeq, OpenHandoff, OwnerRecord, PlayerData, RequestId, Session, StateVersion,
+    Checkpoint, Event, Fence, LogEntry, LogSeq, OpenHandoff, OwnerRecord, PlayerData, RequestId, Session, StateVersion,
     TopologyDocument,
 };
 use darkages_topology::{
@@ -49,8 +50,13 @@ fn bytes_of_records_never_change() {
     let event = Event { kind: 0x0304, tick: Tick(5), payload: vec![6] };
     let request = Some(RequestId { player: PlayerId(7), number: 8 });
     let at = Duration::from_millis(0x0A0B);
-    let entry = LogEntry { seq: LogSeq(1), epoch: ShardEpoch(2), at, request, event };
+    let entry = LogEntry { seq: LogSeq(1), epoch: ShardEpoch(2), at, request, event, states: Vec::new() };
     let bytes = "01 0200000000000000 0b0a000000000000 01 0700000000000000 0800000000000000 0403 0500000000000000 06";
+    assert_eq!(hex(&codec::encode_entry(&entry)), bytes.replace(' ', ""));
+    let state = Checkpoint { player: PlayerId(7), owner_epoch: OwnerEpoch(9), data: open_record().data };
+    let entry = LogEntry { states: vec![state], ..entry };
+    let bytes = "02 0200000000000000 0b0a000000000000 01 0700000000000000 0800000000000000 0403 0500000000000000 \
+                 01000000 06 0700000000000000 0900000000000000 16000000 0800000000000000 09000000 ffffffff 02000000 aabb";
     assert_eq!(hex(&codec::encode_entry(&entry)), bytes.replace(' ', ""));
     let answered = Answered { number: 1, shard: ShardId(2), seq: LogSeq(3), answer: vec![4] };
     let bytes = "01 0100000000000000 02000000 0300000000000000 04";
@@ -75,6 +81,17 @@ fn cut_and_unknown_records_are_named() {
     };
     assert_eq!(with(0, 2), Err(CodecError::Version));
     assert_eq!(with(13, 3), Err(CodecError::Field));
+    let states = vec![Checkpoint { player: PlayerId(1), owner_epoch: OwnerEpoch(1), data: PlayerData::default() }];
+    let event = Event { payload: vec![1, 2], ..Event::default() };
+    let (seq, epoch, at) = (LogSeq(1), ShardEpoch(1), Duration::ZERO);
+    let bytes = codec::encode_entry(&LogEntry { seq, epoch, at, request: None, event, states });
+    for length in 0..bytes.len() {
+        assert_eq!(codec::decode_entry(seq, &bytes[..length]), Err(CodecError::Short), "{length} bytes");
+    }
+    assert_eq!(codec::decode_entry(seq, &[&[3], &bytes[1..]].concat()), Err(CodecError::Version));
+    let state = &bytes[bytes.len() - 40..];
+    let many = [&bytes[..], &state.repeat(MAX_TRANSACTION_PLAYERS)].concat();
+    assert_eq!(codec::decode_entry(seq, &many), Err(CodecError::Field), "more players than a transaction may have");
     assert_eq!(codec::decode_number(&[1, 0, 0, 0, 0, 0]), Err(CodecError::Long));
     assert_eq!(codec::decode_lease(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF]), Err(CodecError::Field));
 }
@@ -107,9 +124,9 @@ proptest! {
     }
 
     #[test]
-    fn hostile_bytes_are_an_error_or_a_record(mut bytes in proptest::collection::vec(any::<u8>(), 0..120), ours: bool) {
-        if let (true, Some(first)) = (ours, bytes.first_mut()) {
-            *first = 1;
+    fn hostile_bytes_are_an_error_or_a_record(mut bytes in proptest::collection::vec(any::<u8>(), 0..120), version in 0_u8..=2) {
+        if let (1.., Some(first)) = (version, bytes.first_mut()) {
+            *first = version;
         }
         if let Ok(record) = codec::decode_owner(&bytes) {
             prop_assert_eq!(codec::encode_owner(&record), bytes.clone());

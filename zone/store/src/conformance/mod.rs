@@ -7,6 +7,7 @@
 mod checkpoints;
 mod concurrency;
 mod handoff;
+mod history;
 mod leases;
 mod lists;
 mod scene;
@@ -44,6 +45,7 @@ pub async fn all(factory: &dyn Factory) {
     handoff::all(factory).await;
     checkpoints::all(factory).await;
     transactions::all(factory).await;
+    history::all(factory).await;
     lists::all(factory).await;
     sessions::all(factory).await;
     concurrency::all(factory).await;

@@ -36,7 +36,7 @@ const ROUNDS: u32 = 8;
 
 /// An entry whose transaction is undecided for longer belongs to somebody who has given up: it is called off, or nobody
 /// would see what comes after it.
-const UNDECIDED: Duration = Duration::from_secs(10);
+pub(super) const UNDECIDED: Duration = Duration::from_secs(10);
 
 /// Incarnations whose places are remembered, at most. A process has one for each zone in it.
 const MAX_BLOCKS: usize = 1_024;
@@ -104,7 +104,8 @@ impl Inner {
             .map(LogSeq)
             .zip(events)
             .map(|(seq, event)| async move {
-                let entry = LogEntry { seq, epoch: fence.epoch, at, request: None, event };
+                let (epoch, states) = (fence.epoch, Vec::new());
+                let entry = LogEntry { seq, epoch, at, request: None, event, states };
                 let Place { shard, bucket, seq } = Place::of(fence.shard, seq);
                 let values = (shard, bucket, seq, codec::encode_entry(&entry), self.lives.events);
                 self.wire.run(ACTION, &self.statements.write_event, values).await

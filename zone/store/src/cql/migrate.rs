@@ -185,6 +185,7 @@ impl Migration<'_> {
     async fn steps(&self) -> Result<(), OpenError> {
         self.swap(FIRST_VALUE, ("project", PROJECT)).await?;
         self.swap(FIRST_VALUE, ("world", self.world)).await?;
+        self.swap(FIRST_VALUE, ("history", rand::random::<u64>().to_string())).await?;
         self.swap(FIRST_VALUE, ("version", "0")).await?;
         let done = self.version().await?;
         for (before, step) in (0..VERSION).zip(STEPS).skip(done.unsigned_abs() as usize) {

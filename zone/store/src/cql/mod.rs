@@ -11,6 +11,7 @@
 //! - a checkpoint counts only under the very record that it was taken under ([`snapshots`]);
 //! - a list is never short of an entry ([`lists`]).
 
+mod clear;
 mod fresh;
 mod keys;
 mod leases;
@@ -42,7 +43,7 @@ use crate::check;
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::{OpenError, StoreError};
 use crate::health::Health;
-use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
+use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, LogState, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::limits::MAX_PAGE;
 use crate::owner::{OwnerRecord, Swap, Swapped};
@@ -224,6 +225,18 @@ impl Store for Cql {
 
     async fn read_log(&self, shard: ShardId, from: LogSeq, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.call("reading the log", self.inner.read_log(shard, from, limit.min(MAX_PAGE))).await
+    }
+
+    async fn log_state(&self) -> Result<LogState, StoreError> {
+        self.call("looking at the log", self.inner.log_state(self.deadline)).await
+    }
+
+    /// Outside of the time of a call: servers may need longer to empty a table.
+    async fn clear(&self) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        self.inner.clear().await
     }
 
     async fn open_session(&self, session: Session, ttl: Duration) -> Result<Option<Session>, StoreError> {

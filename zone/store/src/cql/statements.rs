@@ -1,8 +1,11 @@
 //! Every statement of the driver, prepared once, with its consistency.
 //!
-//! Three kinds, and which is which is decided here alone: a **plain** read or write goes to a quorum; a **settled** read
+//! Four kinds, and which is which is decided here alone: a **plain** read or write goes to a quorum; a **settled** read
 //! first completes what a compare-and-swap left half done, so what it shows can neither be lost nor come later; a **swap**
-//! is a lightweight transaction. All of them name the whole partition key, so that the driver asks a replica.
+//! is a lightweight transaction; a **clear** empties a table on all servers. All others name the whole partition key, so that the
+//! driver asks a replica.
+
+use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::errors::PrepareError;
@@ -15,12 +18,16 @@ use super::url::{CqlOptions, Quorum};
 /// Attempts that fit into the time of a call when a server does not answer at all.
 const ATTEMPTS_IN_A_CALL: u32 = 3;
 
+/// How long emptying a table may take: servers that have snapshots switched on make one first.
+const CLEAR_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How a statement is carried out.
 #[derive(Clone, Copy)]
 enum Kind {
     Plain,
     Settled,
     Swap,
+    Clear,
 }
 
 macro_rules! statements {
@@ -83,6 +90,19 @@ statements! {
     write_event: Plain "INSERT INTO $.events (shard, bucket, seq, entry) VALUES (?, ?, ?, ?) USING TTL ?";
     events: Plain "SELECT seq, entry FROM $.events WHERE shard = ? AND bucket = ? AND seq >= ? LIMIT ?";
 
+    read_history: Settled "SELECT value FROM $.darkages_meta WHERE key = 'history'";
+    first_history: Swap "INSERT INTO $.darkages_meta (key, value) VALUES ('history', ?) IF NOT EXISTS";
+    next_history: Swap "UPDATE $.darkages_meta SET value = ? WHERE key = 'history' IF EXISTS";
+    clear_owners: Clear "TRUNCATE $.owners";
+    clear_owned: Clear "TRUNCATE $.owned";
+    clear_players: Clear "TRUNCATE $.players";
+    clear_requests: Clear "TRUNCATE $.requests";
+    clear_journal: Clear "TRUNCATE $.journal";
+    clear_events: Clear "TRUNCATE $.events";
+    clear_sessions: Clear "TRUNCATE $.sessions";
+    clear_snapshots: Clear "TRUNCATE $.snapshots";
+    forget_id: Swap "DELETE FROM $.darkages_meta WHERE key = 'id' IF EXISTS";
+
     read_topology: Settled "SELECT revision, document FROM $.topology WHERE world = 0";
     first_topology: Swap "INSERT INTO $.topology (world, revision, document) VALUES (0, ?, ?) IF NOT EXISTS";
     next_topology: Swap "UPDATE $.topology SET revision = ?, document = ? WHERE world = 0 IF revision = ?";
@@ -118,6 +138,10 @@ async fn prepare(
     let is_swap = matches!(kind, Kind::Swap);
     statement.set_is_idempotent(!is_swap);
     // A swap is not repeated, so it may wait as long as its call; anything else leaves time for further attempts.
-    statement.set_request_timeout(Some(if is_swap { options.timeout } else { options.timeout / ATTEMPTS_IN_A_CALL }));
+    statement.set_request_timeout(Some(match kind {
+        Kind::Swap => options.timeout,
+        Kind::Clear => CLEAR_TIMEOUT,
+        Kind::Plain | Kind::Settled => options.timeout / ATTEMPTS_IN_A_CALL,
+    }));
     Ok(statement)
 }

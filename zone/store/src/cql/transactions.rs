@@ -46,6 +46,14 @@ struct Party {
     next: OwnerRecord,
 }
 
+impl Party {
+    /// Its state after the transaction.
+    fn after(&self) -> Checkpoint {
+        let Self { player, found: _, next } = self;
+        Checkpoint { player: *player, owner_epoch: next.owner_epoch, data: next.data.clone() }
+    }
+}
+
 /// What became of one attempt.
 enum Outcome {
     Done(LogSeq, Vec<Party>),
@@ -100,6 +108,7 @@ impl Inner {
             at: std::time::Duration::from_millis(lease.now.unsigned_abs()),
             request: Some(*request),
             event: event.clone(),
+            states: parties.iter().map(Party::after).collect(),
         };
         let (opened, ()) = futures_util::try_join!(
             self.open_request(&mark, before, seq, lease.now, answer, states),

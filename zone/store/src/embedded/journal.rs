@@ -48,10 +48,13 @@ pub(super) fn commit(
             (why, current) => return Ok(Committed::Refused { player, why, current }),
         }
     }
-    for (player, record) in &records {
-        write(tables, *player, Some(record.owner), record)?;
+    let mut states = Vec::with_capacity(records.len());
+    for (player, record) in records {
+        write(tables, player, Some(record.owner), &record)?;
+        states.push(Checkpoint { player, owner_epoch: record.owner_epoch, data: record.data });
     }
-    let seq = write_entry(&mut tables.log, fence, now, Some(request), event)?;
+    let entry = LogEntry { seq: LogSeq::default(), epoch: fence.epoch, at: now, request: Some(request), event, states };
+    let seq = write_entry(&mut tables.log, fence.shard, entry)?;
     let answered = Answered { number: request.number, shard: fence.shard, seq, answer };
     tables.requests.insert((request.player.0, remembered.next), codec::encode_answered(&answered).as_slice())?;
     if let Some(oldest) = remembered.surplus {
@@ -107,23 +110,22 @@ pub(super) fn append(
     check_live(leases, fence)?;
     let mut last = LogSeq::default();
     for event in events {
-        last = write_entry(&mut tables.log, fence, now, None, event)?;
+        let (seq, epoch) = (LogSeq::default(), fence.epoch);
+        let entry = LogEntry { seq, epoch, at: now, request: None, event, states: Vec::new() };
+        last = write_entry(&mut tables.log, fence.shard, entry)?;
     }
     Ok(last)
 }
 
+/// Writes an entry at the end of a shard's log; where that is.
 fn write_entry(
     log: &mut Table<'_, (u32, u64), &'static [u8]>,
-    fence: Fence,
-    now: Duration,
-    request: Option<RequestId>,
-    event: Event,
+    ShardId(shard): ShardId,
+    entry: LogEntry,
 ) -> Result<LogSeq, Trouble> {
-    let ShardId(shard) = fence.shard;
     let whole = (shard, 0)..=(shard, u64::MAX);
     let last = log.range(whole)?.next_back().transpose()?.map_or(0, |(key, _)| key.value().1);
     let seq = LogSeq(last + 1);
-    let entry = LogEntry { seq, epoch: fence.epoch, at: now, request, event };
     log.insert((shard, seq.0), codec::encode_entry(&entry).as_slice())?;
     if let Some(end) = seq.0.checked_sub(LOG_KEPT_PER_SHARD) {
         let old = log.range((shard, 0)..=(shard, end))?.take(PRUNED_PER_ENTRY);

@@ -15,6 +15,7 @@ mod owners;
 mod pulse;
 mod reads;
 mod sessions;
+mod stamps;
 mod tables;
 mod trial;
 mod writer;
@@ -32,7 +33,7 @@ use crate::codec::{self, millis};
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::{OpenError, StoreError};
 use crate::health::Health;
-use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
+use crate::journal::{Checkpoint, Committed, Event, Kept, LogEntry, LogSeq, LogState, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::limits::MAX_PAGE;
 use crate::owner::{OwnerRecord, Swap, Swapped};
@@ -43,12 +44,14 @@ pub use journal::LOG_KEPT_PER_SHARD;
 use leases::Leases;
 use open::Place;
 use reads::Reads;
+use stamps::Stamps;
 use writer::Writer;
 
 /// A store in one file, or in memory for tests. Dropping it makes everything durable and closes the file, like
 /// [`Store::close`], but tells nobody when that fails.
 pub struct Embedded {
     clock: Arc<dyn Clock>,
+    stamps: Stamps,
     leases: Arc<Leases>,
     reads: Reads,
     writer: Writer,
@@ -96,7 +99,7 @@ impl Embedded {
         };
         let no_thread = |error| OpenError::Unreadable { place: place.name(), source: Box::new(error) };
         let writer = Writer::start(slot, reopen).map_err(no_thread)?;
-        Ok(Self { clock, leases, reads, writer })
+        Ok(Self { stamps: Stamps::new(Arc::clone(&clock)), clock, leases, reads, writer })
     }
 }
 
@@ -212,20 +215,34 @@ impl Store for Embedded {
 
     async fn commit(&self, fence: Fence, transaction: Transaction) -> Result<Committed, StoreError> {
         check::transaction(&transaction)?;
-        let (leases, now) = (Arc::clone(&self.leases), self.clock.unix());
-        let write = move |tables: &mut tables::Tables<'_>| journal::commit(tables, &leases, fence, transaction, now);
+        let (leases, stamps) = (Arc::clone(&self.leases), self.stamps.clone());
+        let write =
+            move |tables: &mut tables::Tables<'_>| journal::commit(tables, &leases, fence, transaction, stamps.stamp());
         self.writer.write("committing a transaction", true, write).await
     }
 
     async fn append(&self, fence: Fence, events: Vec<Event>) -> Result<LogSeq, StoreError> {
         check::events(&events)?;
-        let (leases, now) = (Arc::clone(&self.leases), self.clock.unix());
-        let write = move |tables: &mut tables::Tables<'_>| journal::append(tables, &leases, fence, events, now);
+        let (leases, stamps) = (Arc::clone(&self.leases), self.stamps.clone());
+        let write =
+            move |tables: &mut tables::Tables<'_>| journal::append(tables, &leases, fence, events, stamps.stamp());
         self.writer.write("appending to the log", false, write).await
     }
 
     async fn read_log(&self, shard: ShardId, from: LogSeq, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.reads.log(shard, from, limit.min(MAX_PAGE))
+    }
+
+    async fn log_state(&self) -> Result<LogState, StoreError> {
+        // What was queued before it is visible when it is.
+        let stamps = self.stamps.clone();
+        let settled = self.writer.write("looking at the log", false, move |_| Ok(stamps.settle())).await?;
+        Ok(LogState { history: self.reads.history()?, now: settled, settled, kept: Kept::Newest })
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        let history = rand::random();
+        self.writer.write("clearing the store", true, move |tables| tables.clear(history)).await
     }
 
     async fn open_session(&self, session: Session, ttl: Duration) -> Result<Option<Session>, StoreError> {

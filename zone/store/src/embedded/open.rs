@@ -105,10 +105,10 @@ fn create(database: Result<Database, DatabaseError>, world: &str, place: &Place)
     let fill = || -> Result<(), redb::Error> {
         let transaction = database.begin_write()?;
         {
-            let mut meta = transaction.open_table(META)?;
-            meta.insert("format", codec::encode_number(FORMAT).as_slice())?;
-            meta.insert("world", world.as_bytes())?;
-            Tables::open(&transaction)?;
+            let mut tables = Tables::open(&transaction)?;
+            tables.meta.insert("format", codec::encode_number(FORMAT).as_slice())?;
+            tables.meta.insert("world", world.as_bytes())?;
+            tables.set_history(rand::random())?;
         }
         transaction.commit()?;
         Ok(())

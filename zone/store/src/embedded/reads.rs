@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use darkages_topology::{PlayerId, ShardEpoch, ShardId, ZoneId};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
 
-use super::tables::{LEASES, LOG, OWNED, OWNERS, SESSIONS, TOPOLOGY, Trouble};
+use super::tables::{self, LEASES, LOG, META, OWNED, OWNERS, SESSIONS, TOPOLOGY, Trouble};
 use super::writer::Slot;
 use super::{owners, sessions};
 use crate::codec;
@@ -170,6 +170,10 @@ impl Reads {
             }
             Ok(entries)
         })
+    }
+
+    pub fn history(&self) -> Result<u64, StoreError> {
+        self.read("looking at the log", |transaction| tables::history(&transaction.open_table(META)?))
     }
 
     pub fn session(&self, player: PlayerId) -> Result<Option<Session>, StoreError> {

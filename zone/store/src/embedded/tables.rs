@@ -1,13 +1,13 @@
 //! Tables of the file, and what a write transaction sees of them.
 
-use redb::{Table, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::error::StoreError;
 
 /// Newest format of the file that this code reads and writes.
 pub(super) const FORMAT: u32 = 1;
 
-/// What the file is: `"format"` → number, `"world"` → name. Its name is what makes a file ours.
+/// What the file is: `"format"` → number, `"world"` → name, `"history"` → number of 8 bytes. Its name is what makes a file ours.
 pub(super) const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("darkages.store");
 /// Shard → newest incarnation.
 pub(super) const LEASES: TableDefinition<'static, u32, &[u8]> = TableDefinition::new("leases");
@@ -30,8 +30,12 @@ pub(super) const NONCES: TableDefinition<'static, u128, u64> = TableDefinition::
 /// Unix milliseconds, nonce: when nonces expire.
 pub(super) const NONCE_ENDS: TableDefinition<'static, (u64, u128), ()> = TableDefinition::new("nonce_ends");
 
+/// The key of the number of the history that the log tells.
+const HISTORY: &str = "history";
+
 /// All tables, open for writing.
 pub(super) struct Tables<'t> {
+    pub meta: Table<'t, &'static str, &'static [u8]>,
     pub leases: Table<'t, u32, &'static [u8]>,
     pub topology: Table<'t, (), &'static [u8]>,
     pub owners: Table<'t, u64, &'static [u8]>,
@@ -48,6 +52,7 @@ impl<'t> Tables<'t> {
     /// Opens the tables and makes those that are missing.
     pub fn open(transaction: &'t WriteTransaction) -> Result<Self, redb::Error> {
         Ok(Self {
+            meta: transaction.open_table(META)?,
             leases: transaction.open_table(LEASES)?,
             topology: transaction.open_table(TOPOLOGY)?,
             owners: transaction.open_table(OWNERS)?,
@@ -60,6 +65,43 @@ impl<'t> Tables<'t> {
             nonce_ends: transaction.open_table(NONCE_ENDS)?,
         })
     }
+
+    /// Says that the log tells another history from now on.
+    pub fn set_history(&mut self, history: u64) -> Result<(), redb::StorageError> {
+        self.meta.insert(HISTORY, history.to_le_bytes().as_slice()).map(drop)
+    }
+
+    /// Empties what is of one history, which is everything but leases, shard map and nonces.
+    pub fn clear(&mut self, history: u64) -> Result<(), Trouble> {
+        let Self {
+            meta: _,
+            leases: _,
+            topology: _,
+            owners,
+            owned,
+            requests,
+            log,
+            sessions,
+            session_ends,
+            nonces: _,
+            nonce_ends: _,
+        } = self;
+        owners.retain(|_, _| false)?;
+        owned.retain(|_, ()| false)?;
+        requests.retain(|_, _| false)?;
+        log.retain(|_, _| false)?;
+        sessions.retain(|_, _| false)?;
+        session_ends.retain(|_, ()| false)?;
+        self.set_history(history)?;
+        Ok(())
+    }
+}
+
+/// The number of the history that the log tells; 0 in a file of before there were any.
+pub(super) fn history(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<u64, Trouble> {
+    let Some(bytes) = meta.get(HISTORY)? else { return Ok(0) };
+    let corrupt = |_| StoreError::Corrupt { what: "the number of the history".to_owned(), reason: "it is no number" };
+    Ok(bytes.value().try_into().map(u64::from_le_bytes).map_err(corrupt)?)
 }
 
 /// Why a write failed.

@@ -28,7 +28,7 @@ use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::{OpenError, StoreError};
 use crate::health::Health;
 use crate::held;
-use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
+use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, LogState, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::owner::{OwnerRecord, Swap, Swapped};
 use crate::port::Store;
@@ -191,6 +191,17 @@ impl Store for Layered {
 
     async fn read_log(&self, shard: ShardId, from: LogSeq, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.cql.read_log(shard, from, limit).await
+    }
+
+    async fn log_state(&self) -> Result<LogState, StoreError> {
+        self.cql.log_state().await
+    }
+
+    /// Redis must be there: what it would still show of the old history begins as the new one does.
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.unsaved.clear();
+        self.cql.clear().await?;
+        self.copies.clear().await
     }
 
     async fn open_session(&self, session: Session, ttl: Duration) -> Result<Option<Session>, StoreError> {

@@ -108,6 +108,11 @@ impl Unsaved {
         if written { slice.under_way.clear() } else { slice.put_back() }
     }
 
+    /// Forgets everything.
+    pub fn clear(&self) {
+        *self.slices() = Default::default();
+    }
+
     /// How many players CQL is behind, and since when it is for the one who waits longest.
     pub fn lag(&self) -> (usize, Duration) {
         let slices = self.slices();

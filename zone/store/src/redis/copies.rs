@@ -8,20 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use darkages_topology::PlayerId;
-use redis::{Value, cmd};
+use redis::{Cmd, Value, cmd};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::answer::{self, bytes, int, list, maybe_bytes, next};
 use super::checkpoints::{fence_bytes, write_checkpoint};
+use super::clear::Walk;
 use super::keys;
-use super::lane::{CALL_DEADLINE, Failure, Lane};
+use super::lane::{CALL_DEADLINE, Failure, Lane, unavailable};
 use super::link::Link;
 use super::opening::{self, Told};
 use super::owners::{chunks, reads};
 use super::scripts::{Request, Script};
 use super::trouble::Trouble;
-use crate::error::OpenError;
+use crate::error::{OpenError, StoreError};
 use crate::health::{self, Away, Presence};
 use crate::journal::Checkpoint;
 use crate::lease::Fence;
@@ -187,6 +188,29 @@ impl Copies {
             Ok(found)
         };
         self.shared.ask(reads(&self.shared.base, players), players.len(), read).await
+    }
+
+    /// Removes all copies.
+    ///
+    /// # Errors
+    /// When Redis does not answer; some may be there still.
+    pub async fn clear(&self) -> Result<(), StoreError> {
+        const ACTION: &str = "clearing the copies";
+        let mut walk = Walk::new(&self.shared.base);
+        while let Some(scan) = walk.scan() {
+            let found = self.command(ACTION, scan).await?;
+            let removal = walk.found(found, |key| !key.ends_with(b":meta"));
+            if let Some(removal) = removal.map_err(|trouble| unavailable(ACTION, trouble))? {
+                self.command(ACTION, removal).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A command that must be answered.
+    async fn command(&self, action: &'static str, command: Cmd) -> Result<Value, StoreError> {
+        let answers = self.shared.lane.try_call_within(CALL_DEADLINE, vec![Request::Command(command)]).await;
+        Ok(answers.map_err(|failure| failure.doing(action))?.pop().unwrap_or(Value::Nil))
     }
 
     /// Redis, while it is away.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use darkages_topology::{PlayerId, ShardId};
 use redis::{Value, cmd};
 
-use super::answer::{bytes, int, list, next, number, text};
+use super::answer::{bytes, int, list, maybe_bytes, next, number, text};
 use super::checkpoints::{fence_bytes, saved, write_checkpoint};
 use super::lane::unavailable;
 use super::owners::{fence_arguments, record};
@@ -14,7 +14,7 @@ use super::trouble::Trouble;
 use super::{RedisStore, keys};
 use crate::codec::{self, Answered};
 use crate::error::StoreError;
-use crate::journal::{Committed, Event, LogEntry, LogSeq, RequestId, Transaction};
+use crate::journal::{Checkpoint, Committed, Event, Kept, LogEntry, LogSeq, LogState, RequestId, Transaction};
 use crate::lease::Fence;
 use crate::limits::REQUESTS_KEPT_PER_PLAYER;
 use crate::owner::PlayerData;
@@ -24,6 +24,9 @@ pub const LOG_KEPT_PER_SHARD: u64 = 100_000;
 
 /// Entries that one script appends, at most.
 const MAX_CHUNK: usize = 256;
+
+/// The field of the world's marker that has the number of the history.
+pub(super) const HISTORY: &str = "history";
 
 impl RedisStore {
     pub(super) async fn commit_transaction(
@@ -39,7 +42,7 @@ impl RedisStore {
 
     pub(super) async fn append_events(&self, fence: Fence, events: Vec<Event>) -> Result<LogSeq, StoreError> {
         let action = "appending to the log";
-        let entries: Vec<Vec<u8>> = events.into_iter().map(|event| entry(fence, None, event)).collect();
+        let entries: Vec<Vec<u8>> = events.into_iter().map(|event| entry(fence, None, event, Vec::new())).collect();
         let requests = entries.chunks(MAX_CHUNK).map(|chunk| {
             let mut arguments = fence_arguments(fence);
             arguments.push(LOG_KEPT_PER_SHARD.to_string().into_bytes());
@@ -72,11 +75,36 @@ impl RedisStore {
         })
         .await
     }
+
+    /// What can be said of the log. Entries are stamped by the step that shows them, so all are there up to the millisecond
+    /// that is not over.
+    pub(super) async fn look_at_log(&self) -> Result<LogState, StoreError> {
+        let action = "looking at the log";
+        let history = cmd("HGET").arg(self.key(":meta")).arg(HISTORY).to_owned();
+        let requests = [cmd("TIME").to_owned(), history].map(Request::Command);
+        let mut answers = self.durable.call(action, requests.to_vec()).await?.into_iter();
+        let mut read = || {
+            let mut time = list(next(&mut answers)?)?.into_iter();
+            let (seconds, micros): (u64, u64) = (number(next(&mut time)?)?, number(next(&mut time)?)?);
+            let history = maybe_bytes(next(&mut answers)?)?;
+            let now = Duration::from_millis(seconds.saturating_mul(1_000) + micros / 1_000);
+            let settled = now.saturating_sub(Duration::from_millis(1));
+            Ok(LogState { history: history_of(history)?, now, settled, kept: Kept::Newest })
+        };
+        read().map_err(|trouble| unavailable(action, trouble))
+    }
+}
+
+/// The number of a history; 0 in a world that was made before there were any.
+fn history_of(found: Option<Vec<u8>>) -> Result<u64, Trouble> {
+    let Some(digits) = found else { return Ok(0) };
+    let number = std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok());
+    number.ok_or_else(|| Trouble::Damaged { what: "the number of the history".to_owned() })
 }
 
 /// An entry as it is stored, but for its time, which the server writes into it.
-fn entry(fence: Fence, request: Option<RequestId>, event: Event) -> Vec<u8> {
-    let entry = LogEntry { seq: LogSeq::default(), epoch: fence.epoch, at: Duration::ZERO, request, event };
+fn entry(fence: Fence, request: Option<RequestId>, event: Event, states: Vec<Checkpoint>) -> Vec<u8> {
+    let entry = LogEntry { seq: LogSeq::default(), epoch: fence.epoch, at: Duration::ZERO, request, event, states };
     codec::encode_entry(&entry)
 }
 
@@ -90,13 +118,19 @@ fn arguments(fence: Fence, transaction: &Transaction) -> Vec<Vec<u8>> {
     arguments.push(REQUESTS_KEPT_PER_PLAYER.to_string().into_bytes());
     arguments.push(keys::player(request.player).into_bytes());
     arguments.push(request.number.to_le_bytes().to_vec());
-    arguments.push(entry(fence, Some(*request), event.clone()));
+    let after = states.iter().map(raised).collect();
+    arguments.push(entry(fence, Some(*request), event.clone(), after));
     arguments.push(codec::encode_answered(&answered));
     for state in states {
-        let raised = PlayerData { version: state.data.version.next(), ..state.data.clone() };
-        write_checkpoint(state, codec::encode_data(&raised), &mut arguments);
+        write_checkpoint(state, codec::encode_data(&raised(state).data), &mut arguments);
     }
     arguments
+}
+
+/// A party's state with the version that the transaction raises.
+fn raised(state: &Checkpoint) -> Checkpoint {
+    let data = PlayerData { version: state.data.version.next(), ..state.data.clone() };
+    Checkpoint { data, ..*state }
 }
 
 /// What became of a transaction; `None` when the incarnation is over.

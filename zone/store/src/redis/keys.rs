@@ -62,6 +62,17 @@ pub(super) fn owned(shard: ShardId) -> String {
 /// The list of all players, after the base.
 pub(super) const PLAYERS: &str = ":players";
 
+/// What the names of keys of one history start with, after the base. All others outlive it: marker, barrier, leases, shards,
+/// shard map, nonces.
+const OF_HISTORY: [&str; 8] =
+    [":owner:", ":owned:", ":owning", ":players", ":requests:", ":order:", ":log:", ":session:"];
+
+/// Whether a key is of one history of the world with this base.
+pub(super) fn is_of_history(base: &str, key: &[u8]) -> bool {
+    let rest = key.strip_prefix(base.as_bytes());
+    rest.is_some_and(|rest| OF_HISTORY.iter().any(|start| rest.starts_with(start.as_bytes())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@
 
 mod answer;
 mod checkpoints;
+mod clear;
 mod copies;
 mod journal;
 mod keys;
@@ -33,7 +34,7 @@ use crate::check;
 use crate::document::{TopologyDocument, TopologySwapped};
 use crate::error::{OpenError, StoreError};
 use crate::health::Health;
-use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, Saved, Transaction};
+use crate::journal::{Checkpoint, Committed, Event, LogEntry, LogSeq, LogState, Saved, Transaction};
 use crate::lease::{Acquired, Fence, LeaseView, Renewed};
 use crate::limits::MAX_PAGE;
 use crate::owner::{OwnerRecord, Swap, Swapped};
@@ -178,6 +179,14 @@ impl Store for RedisStore {
 
     async fn read_log(&self, shard: ShardId, from: LogSeq, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.log_from(shard, from, limit.min(MAX_PAGE)).await
+    }
+
+    async fn log_state(&self) -> Result<LogState, StoreError> {
+        self.look_at_log().await
+    }
+
+    async fn clear(&self) -> Result<(), StoreError> {
+        self.clear_world().await
     }
 
     async fn open_session(&self, session: Session, ttl: Duration) -> Result<Option<Session>, StoreError> {

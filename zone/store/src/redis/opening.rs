@@ -43,7 +43,9 @@ pub(super) async fn open(url: RedisUrl, world: &str) -> Result<RedisStore, OpenE
         let confirmed = i64::from(told.replicas.unwrap_or_default());
         return Err(failed(Trouble::Replicas { confirmed, wanted: replicas }.into()));
     }
-    let marker = Request::script(Script::Open, [FORMAT.to_string(), world.to_owned(), u8::from(shared).to_string()]);
+    let history = rand::random::<u64>().to_string();
+    let marker = [FORMAT.to_string(), world.to_owned(), u8::from(shared).to_string(), history];
+    let marker = Request::script(Script::Open, marker);
     let found = quick.try_call(vec![marker]).await.map_err(failed)?;
     check_marker(&place, world, found)?;
     target.opened.store(true, Ordering::Relaxed);

@@ -32,7 +32,7 @@ fn logged() -> Logged {
     let event = Event { kind: 3, tick: Tick(4), payload: vec![5] };
     let request = Some(RequestId { player: PlayerId(6), number: 7 });
     let (seq, epoch, at) = (LogSeq(2), ShardEpoch(8), Duration::from_millis(9));
-    Logged { shard: ShardId(1), entry: LogEntry { seq, epoch, at, request, event } }
+    Logged { shard: ShardId(1), entry: LogEntry { seq, epoch, at, request, event, states: Vec::new() } }
 }
 
 #[test]
