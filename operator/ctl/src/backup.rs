@@ -1,8 +1,9 @@
 //! `darkages backup`: keeps copies of a world elsewhere, and brings them back.
 //!
 //! A world's store flows in, page by page; files of bounded size and a manifest flow out, and back. What computes
-//! (`digest`, `format`, `id`, `manifest`, `pack`, `rotation`, `schedule`, `span`) does no I/O; `create`, `read`, `chain`,
-//! `verify`, `restore` and `compare` stream through the store's port and a [`Target`](target::Target); `command/` has a
+//! (`digest`, `format`, `id`, `manifest`, `moment`, `pack`, `rotation`, `schedule`, `span`) does no I/O; `create`, `log`,
+//! `read`, `chain`, `cut`, `sorted`, `rolled`, `verify`, `restore` and `compare` stream through the store's port, temporary
+//! files and a [`Target`](target::Target); `command/` has a
 //! shell for each subcommand. At every moment a backup is whole or is none, and so is a restored world. ADR 12 has the
 //! reasons.
 
@@ -12,19 +13,25 @@ mod chain;
 mod command;
 mod compare;
 mod create;
+mod cut;
 mod digest;
 mod files;
 mod format;
+mod holder;
 mod id;
 mod limits;
+mod log;
 mod manifest;
+mod moment;
 mod pack;
 mod place;
 mod progress;
 mod read;
 mod restore;
+mod rolled;
 mod rotation;
 mod schedule;
+mod sorted;
 mod span;
 mod stop;
 mod target;

@@ -1,15 +1,15 @@
-//! Whether a world is what a backup says: every owner record, the map, and the incarnations of the shards.
+//! Whether a world is what backups say: every owner record, the map, and the incarnations of the shards.
 
 use darkages_store::{OwnerRecord, Store, StoreError};
 use darkages_topology::{PlayerId, ShardEpoch};
 use indicatif::ProgressBar;
 
-use super::catalogue::Whole;
-use super::chain::Merged;
-use super::format::{Incarnation, Owner};
+use super::format::Incarnation;
 use super::limits::PAGE;
-use super::read::{ReadError, Records, Wrong};
+use super::moment::Plan;
+use super::read::{ReadError, Records};
 use super::restore;
+use super::rolled::{RollError, Rolled};
 use super::target::Target;
 
 /// Differences that are told one by one; the rest is counted.
@@ -22,7 +22,7 @@ pub struct Differences {
     pub count: u64,
     /// The first of them.
     pub told: Vec<String>,
-    /// Players of the backup.
+    /// Players of the world as the backups have it.
     pub players: u64,
 }
 
@@ -35,6 +35,7 @@ impl Differences {
     }
 
     fn owner(&mut self, player: PlayerId, kept: Option<&OwnerRecord>, found: Option<&OwnerRecord>) {
+        self.players += u64::from(kept.is_some());
         match (kept, found) {
             (Some(kept), Some(found)) => {
                 // A world that was never restored still has the open handoffs of its backup.
@@ -55,26 +56,28 @@ pub enum CompareError {
     /// The backup is broken.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The backups are no world at that moment.
+    #[error(transparent)]
+    Roll(#[from] RollError),
     /// The world cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Compares a world with a chain of backups, the newest first. Logs, sessions and used tokens are not compared: a restore
-/// does not bring them back.
+/// Compares the players and the incarnations of a world with what `plan` has. Logs, sessions and used tokens are not
+/// compared: a restore does not bring them back.
 ///
 /// # Errors
 /// When one of them cannot be read.
 pub async fn compare(
     store: &dyn Store,
     target: &Target,
-    chain: &[&Whole],
+    plan: &Plan<'_>,
     bar: &ProgressBar,
 ) -> Result<Differences, CompareError> {
     let mut differences = Differences::default();
-    let Some(newest) = chain.first() else { return Ok(differences) };
-    let mut merged = Merged::new(target, chain).await?;
-    let mut kept = next(&mut merged).await?;
+    let mut rolled = Rolled::new(target, plan).await?;
+    let mut kept = rolled.next().await?;
     let mut after = None;
     loop {
         let page = store.scan_owners(after, PAGE).await?;
@@ -83,44 +86,55 @@ pub async fn compare(
         for (player, found) in &page {
             while let Some((missing, record)) = kept.as_ref().filter(|(kept, _)| kept < player) {
                 differences.owner(*missing, Some(record), None);
-                kept = next(&mut merged).await?;
+                kept = rolled.next().await?;
             }
             let same = kept.take_if(|(kept, _)| kept == player);
             differences.owner(*player, same.as_ref().map(|(_, record)| record), Some(found));
             if same.is_some() {
-                kept = next(&mut merged).await?;
+                kept = rolled.next().await?;
             }
             bar.inc(1);
         }
     }
     while let Some((missing, record)) = kept {
         differences.owner(missing, Some(&record), None);
-        kept = next(&mut merged).await?;
+        kept = rolled.next().await?;
     }
-    differences.players = newest.manifest.players;
-    around(store, target, newest, &mut differences).await?;
+    incarnations(store, target, plan, &mut differences).await?;
     Ok(differences)
 }
 
-async fn next(merged: &mut Merged<'_>) -> Result<Option<(PlayerId, OwnerRecord)>, ReadError> {
-    let Some(owner) = merged.next().await? else { return Ok(None) };
-    let Owner { player, .. } = owner;
-    let name = || format!("the record of {player}");
-    let record = owner.record().map_err(|error| ReadError { name: name(), why: Wrong::Format(error) })?;
-    Ok(Some((player, record)))
-}
-
-/// Compares what is not a player's. Incarnations may have gone on; they must not have gone back.
-async fn around(
+/// Compares the shard map, too. In a world that was restored over another one it has a higher revision.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub async fn map(
     store: &dyn Store,
     target: &Target,
-    backup: &Whole,
+    plan: &Plan<'_>,
     differences: &mut Differences,
 ) -> Result<(), CompareError> {
-    if store.load_topology().await? != restore::map(target, backup).await? {
+    let kept = restore::map(target, plan).await?;
+    let found = store.load_topology().await?;
+    let same = match (&kept, &found) {
+        (Some(kept), Some(found)) => restore::at_revision(kept.clone(), found.revision) == *found,
+        (kept, found) => kept.is_none() && found.is_none(),
+    };
+    if !same {
         differences.add(|| "the shard map is another".to_owned());
     }
-    let mut incarnations = Records::<Incarnation>::new(target, &backup.manifest);
+    Ok(())
+}
+
+/// Incarnations may have gone on; they must not have gone back.
+async fn incarnations(
+    store: &dyn Store,
+    target: &Target,
+    plan: &Plan<'_>,
+    differences: &mut Differences,
+) -> Result<(), CompareError> {
+    let Some(latest) = plan.latest() else { return Ok(()) };
+    let mut incarnations = Records::<Incarnation>::new(target, &latest.manifest);
     while let Some(Incarnation { shard, epoch, zone: _ }) = incarnations.next().await? {
         let found = store.look(shard).await?.map_or(ShardEpoch(0), |view| view.fence.epoch);
         if found < epoch {

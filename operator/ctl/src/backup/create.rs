@@ -1,13 +1,15 @@
 //! Making a backup: pages of the store in, bounded files out, the manifest last.
 //!
 //! Each owner record is one atomic read, so a player is in the backup as he was at some moment of the run. Records of two
-//! players may be of two moments: a trade that happens meanwhile may be in one of them only, unless nobody writes.
-//! Leases and map are read after the records, so that every shard that made something in a record is known with an epoch
-//! at least as high as the one under which it did.
+//! players may be of two moments, and a trade that happens meanwhile in one of them only.
+//! The log is read after the records, up to a moment that is later than they are, so that it completes them: whoever
+//! restores brings all of them to that one moment. Leases and map are read after the records, too, so that every shard that
+//! made something in a record is known with an epoch at least as high as the one under which it did.
 
 use std::io;
+use std::time::Duration;
 
-use darkages_store::{Clock, LogSeq, Store, StoreError, codec};
+use darkages_store::{Clock, Store, StoreError, codec};
 use darkages_topology::{PlayerId, ShardId};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
@@ -15,10 +17,11 @@ use jiff::Timestamp;
 use super::catalogue::Whole;
 use super::digest::Digest;
 use super::files::{Files, Sink};
-use super::format::{Incarnation, Indexed, Kind, Logged, Owner};
+use super::format::{Incarnation, Indexed, Kind, Owner};
 use super::id::BackupId;
 use super::limits::{MAX_RUN, PAGE};
-use super::manifest::{self, Completeness, JournalPosition, Manifest, Parent};
+use super::log::{self, Scanned};
+use super::manifest::{self, Completeness, Manifest, Parent};
 use super::pack::Compression;
 use super::read::{ReadError, Records};
 use super::stop::{Stop, Stopped};
@@ -37,6 +40,8 @@ pub struct Order<'a> {
     pub compression: Compression,
     /// The backup on which it builds; `None` makes a full one.
     pub parent: Option<&'a Whole>,
+    /// The newest backup of this world, whose log it continues.
+    pub previous: Option<&'a Whole>,
 }
 
 /// Why there is no backup.
@@ -65,6 +70,19 @@ pub enum CreateError {
     /// Somebody wants an end.
     #[error(transparent)]
     Stopped(Stopped),
+    /// What the log tells is not settled after a long time: servers do not answer, or their clocks stand still.
+    #[error(
+        "the log is not complete up to {wanted} after {waited_s} s: look at the store and at the clocks of its servers"
+    )]
+    Unsettled {
+        /// The moment that was waited for.
+        wanted: Timestamp,
+        /// For how long, in seconds.
+        waited_s: u64,
+    },
+    /// Somebody has restored the world while it was read.
+    #[error("the world was restored meanwhile: make the backup again")]
+    Restored,
     /// The next run may take it for an interrupted one.
     #[error("it took longer than {} hours, after which an unfinished backup may be removed", MAX_RUN.as_secs() / 3_600)]
     TooLong,
@@ -82,11 +100,14 @@ pub async fn create(
     stop: &Stop,
     bar: &ProgressBar,
 ) -> Result<Manifest, CreateError> {
-    let Order { world, id, created, compression, parent } = order;
+    let Order { world, id, created, compression, parent, previous } = order;
     let mut files = Files { target, stop, id, compression, written: Vec::new() };
+    let before = store.log_state().await?;
     let players = owners(store, &mut files, parent, bar).await?;
+    let scanned = Scanned { before, after: store.log_state().await? };
+    let state = log::settled(store, scanned, &files).await?;
     let incarnations = leases(store, &mut files).await?;
-    let journal = journal(store, &mut files, &incarnations, parent).await?;
+    let saved = log::save(store, &mut files, &incarnations, previous, state).await?;
     map(store, &mut files).await?;
     files.go_on()?;
     let finished = now(clock);
@@ -104,8 +125,10 @@ pub async fn create(
         created,
         finished,
         compression,
+        covers: Some(log::covers(scanned, state)),
+        follows: saved.follows,
         players,
-        journal,
+        journal: saved.positions,
         files,
     };
     let (bytes, _) = manifest.seal();
@@ -115,7 +138,12 @@ pub async fn create(
 
 /// The time by this clock, in whole milliseconds as manifests have it.
 pub fn now(clock: &dyn Clock) -> Timestamp {
-    let millis = i64::try_from(clock.unix().as_millis()).unwrap_or(i64::MAX);
+    timestamp(clock.unix())
+}
+
+/// A time since the Unix epoch, in whole milliseconds.
+pub fn timestamp(since_epoch: Duration) -> Timestamp {
+    let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
 }
 
@@ -205,51 +233,6 @@ async fn leases(store: &dyn Store, files: &mut Files<'_>) -> Result<Vec<ShardId>
     }
     sink.finish(files).await?;
     Ok(shards)
-}
-
-/// Writes what the logs have since the parent. Only a shard that somebody held has a log.
-async fn journal(
-    store: &dyn Store,
-    files: &mut Files<'_>,
-    shards: &[ShardId],
-    parent: Option<&Whole>,
-) -> Result<Vec<JournalPosition>, CreateError> {
-    let saved = parent.map_or(&[][..], |parent| &parent.manifest.journal);
-    let mut sink = Sink::new(Kind::Journal);
-    let mut positions = Vec::with_capacity(shards.len());
-    for &shard in shards {
-        let mut position = JournalPosition { shard, next: 0, last: None };
-        if let Ok(at) = saved.binary_search_by_key(&shard, |position| position.shard)
-            && goes_on(store, saved[at]).await?
-        {
-            position = saved[at];
-        }
-        loop {
-            let page = store.read_log(shard, LogSeq(position.next), PAGE).await?;
-            let Some(last) = page.last() else { break };
-            position.next = last.seq.next().0;
-            for entry in page {
-                let record = Logged { shard, entry }.encode();
-                position.last = Some(Digest::of(&record));
-                sink.push(files, &record).await?;
-            }
-        }
-        positions.push(position);
-    }
-    sink.finish(files).await?;
-    Ok(positions)
-}
-
-/// Whether a log is the one that was saved up to this position. That of a restored world starts anew, and all of it is
-/// still to be saved then.
-async fn goes_on(store: &dyn Store, saved: JournalPosition) -> Result<bool, CreateError> {
-    let JournalPosition { shard, next, last } = saved;
-    let (Some(last), Some(at)) = (last, next.checked_sub(1)) else { return Ok(false) };
-    let found = store.read_log(shard, LogSeq(at), 1).await?.pop();
-    Ok(found.is_some_and(|entry| {
-        // Stores drop old entries; then there is nothing to compare with, and nothing to save twice.
-        entry.seq.0 > at || Digest::of(&Logged { shard, entry }.encode()) == last
-    }))
 }
 
 async fn map(store: &dyn Store, files: &mut Files<'_>) -> Result<(), CreateError> {

@@ -20,8 +20,26 @@ pub const MAX_MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 /// Records that the store is asked for at a time: 16 MiB when all of them are as long as they may be.
 pub const PAGE: usize = 250;
 
+/// Log entries that the store is asked for at a time: 64 MiB when all of them are as long as they may be.
+pub const LOG_PAGE: usize = 64;
+
+/// Records that a restore writes at a time: so few that a slow store carries them out within the time of a call.
+pub const BATCH_PLAYERS: usize = 512;
+
 /// Bytes of records that a restore writes at a time. A store that flushes for each call has enough to do in one.
 pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// How far stamps of the log may be out of order: servers' clocks differ, and one that takes another's place may be behind.
+pub const MAX_INVERSION: Duration = Duration::from_secs(60);
+
+/// Transactions within [`MAX_INVERSION`] of a moment to which a world is restored: some 4,000 a second, and 64 MiB.
+pub const MAX_NEAR: usize = 500_000;
+
+/// Bytes of states that are sorted in memory; the others lie in temporary files meanwhile.
+pub const SORT_BYTES: usize = 32 * 1024 * 1024;
+
+/// Temporary files with sorted states, at most: 8 GiB of them.
+pub const MAX_RUNS: usize = 256;
 
 /// Backups from a full one to the last incremental one that builds on it, both included.
 pub const MAX_CHAIN: usize = 16;

@@ -6,7 +6,7 @@
 
 use darkages_topology::ShardId;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::digest::{Digest, HEX_DIGITS};
 use super::format::Kind;
@@ -17,8 +17,9 @@ use super::pack::Compression;
 /// Name of the manifest in a backup's folder.
 pub const NAME: &str = "manifest.json";
 
-/// Version of the manifest and of everything that it names.
-pub const FORMAT: u32 = 1;
+/// Version of the manifest and of everything that it names. Since 2 there are `covers` and `follows`, and log entries have
+/// states.
+pub const FORMAT: u32 = 2;
 
 /// What stands between the last field and the digits of the digest.
 const BEFORE_DIGEST: &str = ",\n  \"digest\": \"";
@@ -46,7 +47,40 @@ impl Completeness {
     }
 }
 
-/// The backup on which an incremental one builds.
+/// The number of a history, written as 16 hexadecimal digits: JSON has no whole numbers of 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History(pub u64);
+
+impl Serialize for History {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:016x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for History {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = Some(text.as_str()).filter(|text| text.len() == 16 && !text.starts_with('+'));
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        number.map(Self).ok_or_else(|| de::Error::custom("a history has 16 hexadecimal digits"))
+    }
+}
+
+/// Of which moments records and log are, by the clock that stamps the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Covers {
+    /// The history that the log tells.
+    pub history: History,
+    /// Every transaction up to this one is in the records.
+    pub since: Timestamp,
+    /// No transaction after this one is in the records.
+    pub records: Timestamp,
+    /// Every transaction up to this one is in the log of this backup, or of those that it follows.
+    pub until: Timestamp,
+}
+
+/// The backup on which an incremental one builds, or after which a log goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parent {
@@ -64,7 +98,8 @@ pub struct JournalPosition {
     pub shard: ShardId,
     /// The place from which the next backup goes on.
     pub next: u64,
-    /// The digest of the last entry that was saved: it tells whether the log is still the same one.
+    /// Format 1 had the digest of the last entry here.
+    #[serde(default, skip_serializing)]
     pub last: Option<Digest>,
 }
 
@@ -106,6 +141,12 @@ pub struct Manifest {
     pub finished: Timestamp,
     /// How its files are compressed.
     pub compression: Compression,
+    /// Of which moments it is; format 1 did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers: Option<Covers>,
+    /// The backup after which its log goes on without a gap, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Parent>,
     /// Players of the world.
     pub players: u64,
     /// How far each log was saved, in order of shard.
@@ -182,6 +223,10 @@ impl Manifest {
         field("format", self.format >= 1)?;
         field("compression", (least..=most).contains(&self.compression.level))?;
         field("parent", self.parent.is_some() == (self.kind == Completeness::Incremental))?;
+        field("covers", self.format == 1 || self.covers.is_some())?;
+        let in_order = |covers: Covers| covers.since <= covers.records && covers.records <= covers.until;
+        field("covers", self.covers.is_none_or(in_order))?;
+        field("follows", self.follows.is_none() || self.covers.is_some())?;
         field("journal", self.journal.windows(2).all(|pair| pair[0].shard < pair[1].shard))?;
         let mut expected = Kind::ALL.iter().flat_map(|kind| {
             let of_kind = self.files.iter().filter(move |file| file.kind == *kind);

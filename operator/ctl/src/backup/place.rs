@@ -1,20 +1,21 @@
-//! The worlds that backups are made of and restored into. The one file that knows where a world is kept.
+//! The worlds that backups are made of and restored into: in a file of this machine, or in a store that processes share. The
+//! one module that knows where a world is kept.
 
-use std::fs::{self, File};
-use std::io;
+mod destination;
+mod draft;
+mod shared;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use darkages_store::{Embedded, OpenError, Store};
+use darkages_store::{Embedded, OpenError, Store, StoreUrl};
 
 use crate::exit::BadInput;
 use crate::local::home::{STORE_FILE, WORLD_NAME};
 
-/// Name of a store that is being filled, beside the one that it will replace.
-const DRAFT_FILE: &str = "world.redb.restoring";
+pub use destination::Destination;
 
-/// Name of the world that a directory has.
+/// Name that a world has when no other is given.
 pub const NAME: &str = WORLD_NAME;
 
 /// A world that is there.
@@ -25,117 +26,113 @@ pub struct World {
     pub store: Arc<dyn Store>,
 }
 
-/// Opens the world that `flag` names.
-///
-/// # Errors
-/// When there is none, it is open in another process, or it cannot be read. Nothing is made.
-pub fn open(flag: &str, data: &Path) -> Result<World, BadInput> {
-    check(flag, data)?;
-    let store = Embedded::open(&data.join(STORE_FILE), WORLD_NAME).map_err(|error| refused(flag, &error))?;
-    Ok(World { name: WORLD_NAME.to_owned(), store: Arc::new(store) })
+/// Where a world is kept, as a flag says it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    flag: &'static str,
+    /// The name of the world.
+    pub world: String,
+    site: Site,
 }
 
-/// Whether the directory that `flag` names has a world.
-///
-/// # Errors
-/// When it has none.
-pub fn check(flag: &str, data: &Path) -> Result<(), BadInput> {
-    if data.join(STORE_FILE).is_file() {
-        return Ok(());
+#[derive(Clone, Debug)]
+enum Site {
+    /// A file, which one process has open at a time.
+    File(PathBuf),
+    /// Servers, by URL.
+    Shared(String),
+}
+
+impl Place {
+    /// The place that one of two flags names: a directory, or a store's URL.
+    ///
+    /// # Errors
+    /// When it is neither, or both are given.
+    pub fn of_flags(
+        directory: (&'static str, Option<&Path>),
+        store: (&'static str, Option<&str>),
+        world: &str,
+    ) -> Result<Self, BadInput> {
+        match (directory, store) {
+            ((flag, Some(directory)), (_, None)) => Ok(Self::directory(flag, directory, world)),
+            ((_, None), (flag, Some(url))) => Self::store(flag, url, world),
+            ((directory, _), (store, _)) => {
+                Err(BadInput::new(format!("{directory} or {store}: give one of the two, to say where the world is")))
+            }
+        }
     }
-    let place = data.display();
-    Err(BadInput::new(format!("{flag} {place} has no world: give the directory that `local --data` was given")))
+
+    /// A directory as `local --data` has it.
+    pub fn directory(flag: &'static str, directory: &Path, world: &str) -> Self {
+        Self { flag, world: world.to_owned(), site: Site::File(directory.join(STORE_FILE)) }
+    }
+
+    /// Whatever a URL of a store names.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn store(flag: &'static str, url: &str, world: &str) -> Result<Self, BadInput> {
+        let site = match url.parse() {
+            Ok(StoreUrl::Embedded(file)) => Site::File(file),
+            Ok(_) => Site::Shared(url.to_owned()),
+            Err(error) => return Err(BadInput::new(format!("{flag}: {error}"))),
+        };
+        Ok(Self { flag, world: world.to_owned(), site })
+    }
+
+    /// Where it is, for people. A directory is named as it was given; no password is in it.
+    pub fn name(&self) -> String {
+        match &self.site {
+            Site::File(file) if file.file_name().is_some_and(|name| name == STORE_FILE) => {
+                file.parent().unwrap_or(file).display().to_string()
+            }
+            Site::File(file) => file.display().to_string(),
+            Site::Shared(url) => url.parse::<StoreUrl>().map_or_else(|_| String::new(), |url| url.place()),
+        }
+    }
+
+    fn complaint(&self, what: impl std::fmt::Display) -> BadInput {
+        BadInput::new(format!("{} {}: {what}", self.flag, self.name()))
+    }
+
+    /// Whether there is a world, as far as it can be said without opening it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn check(&self) -> Result<(), BadInput> {
+        match &self.site {
+            Site::File(file) if !file.is_file() => {
+                let (flag, name) = (self.flag, self.name());
+                let what = "has no world: give the directory that `local --data` was given";
+                Err(BadInput::new(format!("{flag} {name} {what}")))
+            }
+            Site::File(_) | Site::Shared(_) => Ok(()),
+        }
+    }
+
+    /// Opens the world that is there.
+    ///
+    /// # Errors
+    /// When there is none, it is open in another process that does not share it, or it cannot be read.
+    pub async fn open(&self) -> Result<World, BadInput> {
+        self.check()?;
+        let store: Arc<dyn Store> = match &self.site {
+            Site::File(file) => {
+                Arc::new(Embedded::open(file, &self.world).map_err(|error| refused(self.flag, &error))?)
+            }
+            Site::Shared(url) => {
+                let store = darkages_store::open(url, &self.world).await.map_err(|error| refused(self.flag, &error))?;
+                if !shared::has_world(&*store).await.map_err(|error| self.complaint(error))? {
+                    let what = "has no world of the name";
+                    return Err(self.complaint(format!("{what} {}: look at the URL and at --world", self.world)));
+                }
+                store
+            }
+        };
+        Ok(World { name: self.world.clone(), store })
+    }
 }
 
 fn refused(flag: &str, error: &OpenError) -> BadInput {
     BadInput::new(format!("{flag}: {error}"))
-}
-
-/// A world that is being restored. It takes its place at once and whole; until then what was there before stays.
-pub struct Draft {
-    store: Option<Arc<dyn Store>>,
-    draft: PathBuf,
-    place: PathBuf,
-    overwrite: bool,
-    /// The world that will be replaced: open, so that nobody else opens it meanwhile.
-    before: Option<Embedded>,
-}
-
-impl Draft {
-    /// Begins an empty world in the directory `into`.
-    ///
-    /// # Errors
-    /// When there is a world already and `overwrite` is not said, when it is open in another process, when another restore
-    /// is under way, or when the directory cannot be written.
-    pub fn begin(into: &Path, overwrite: bool) -> Result<Self, BadInput> {
-        let name = into.display();
-        let (draft, place) = (into.join(DRAFT_FILE), into.join(STORE_FILE));
-        if place.exists() && !overwrite {
-            return Err(BadInput::new(format!(
-                "--into {name} has a world: choose another directory, or say --overwrite to replace it"
-            )));
-        }
-        fs::create_dir_all(into)
-            .map_err(|error| BadInput::new(format!("--into {name}: {error}: give a directory that can be written")))?;
-        let before = if place.exists() { hold(&place)? } else { None };
-        if draft.exists() {
-            // It was interrupted, unless somebody is at it.
-            drop(hold(&draft)?);
-            fs::remove_file(&draft).map_err(|error| BadInput::new(format!("--into {name}: {DRAFT_FILE}: {error}")))?;
-        }
-        let store = Embedded::open(&draft, WORLD_NAME).map_err(|error| refused("--into", &error))?;
-        Ok(Self { store: Some(Arc::new(store)), draft, place, overwrite, before })
-    }
-
-    /// Its store.
-    pub fn store(&self) -> &dyn Store {
-        &**self.store.as_ref().expect("it is taken when the draft is kept or dropped only")
-    }
-
-    /// Puts the world in its place, durably.
-    ///
-    /// # Errors
-    /// When it may not be there. What was there before is there then.
-    pub async fn keep(mut self) -> anyhow::Result<()> {
-        let store = self.store.take().expect("it is kept once");
-        store.close().await.context("closing the restored world")?;
-        let moved = if self.overwrite { fs::rename(&self.draft, &self.place) } else { self.put() };
-        moved.with_context(|| format!("moving the restored world to {}", self.place.display()))?;
-        sync_folder(&self.place).with_context(|| format!("flushing the folder of {}", self.place.display()))?;
-        drop(self.before.take());
-        Ok(())
-    }
-
-    /// Gives the world its name unless somebody has made one there meanwhile, who must not lose it.
-    fn put(&self) -> io::Result<()> {
-        match fs::hard_link(&self.draft, &self.place) {
-            // A file system without links.
-            Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
-                fs::rename(&self.draft, &self.place)
-            }
-            linked => linked,
-        }
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        self.store = None;
-        // Of a world that was kept this is a second name, or none; what stays is removed by the next restore.
-        let _ = fs::remove_file(&self.draft);
-    }
-}
-
-/// Opens a store so that nobody else can. One that is damaged, or no store at all, cannot be held and may be replaced.
-fn hold(file: &Path) -> Result<Option<Embedded>, BadInput> {
-    match Embedded::open(file, WORLD_NAME) {
-        Ok(store) => Ok(Some(store)),
-        Err(error @ OpenError::InUse { .. }) => Err(refused("--into", &error)),
-        Err(_) => Ok(None),
-    }
-}
-
-fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }

@@ -5,5 +5,6 @@ mod chains;
 mod damage;
 mod formats;
 mod interrupted;
+mod moments;
 mod scene;
 mod worlds;

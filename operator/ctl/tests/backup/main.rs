@@ -3,6 +3,7 @@
 mod bucket;
 mod kills;
 mod scene;
+mod shared;
 
 use std::fs;
 

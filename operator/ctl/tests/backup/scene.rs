@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use darkages_store::{
     Acquired, Embedded, Expect, OwnerRecord, PlayerData, Store as _, Swap, Swapped, TopologyDocument,
 };
-use darkages_topology::{PlayerId, Revision, ShardId, ZoneId};
+use darkages_topology::{PlayerId, Position, Rect, ShardId, Topology, ZoneId};
 use serde_json::Value;
 
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -82,7 +82,10 @@ impl Scene {
                 let answers = store.swap(lease.fence, births.to_vec()).await.expect("swap");
                 assert!(answers.iter().all(|answer| *answer == Swapped::Done));
             }
-            let map = TopologyDocument { revision: Revision(1), bytes: b"{}".to_vec() };
+            let ground = Rect::new(Position::from_metres(0, 0), Position::from_metres(1_000, 1_000));
+            let map = Topology::whole(ground.expect("an area")).expect("a map");
+            let bytes = serde_json::to_vec(&map).expect("it is JSON");
+            let map = TopologyDocument { revision: map.revision(), bytes };
             // A world that was there has its map already.
             store.compare_and_swap_topology(None, map).await.expect("the map");
             store.close().await.expect("close");

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::backup::catalogue::{Catalogue, Found, Whole};
 use crate::backup::format::Kind;
 use crate::backup::id::BackupId;
+use crate::backup::manifest::Covers;
 use crate::backup::target::{Target, Wanted};
 
 /// List backups, the oldest first
@@ -44,6 +45,8 @@ struct About {
     players: u64,
     records: u64,
     bytes: u64,
+    /// Of which moments it is.
+    covers: Option<Covers>,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<()> {
@@ -82,6 +85,7 @@ fn about(whole: &Whole) -> About {
         players: manifest.players,
         records: manifest.records(Kind::Owners).unwrap_or(0),
         bytes: manifest.stored_bytes(),
+        covers: manifest.covers,
     }
 }
 

@@ -14,10 +14,11 @@ use crate::backup::id::BackupId;
 use crate::backup::limits::MAX_CHAIN;
 use crate::backup::manifest::Manifest;
 use crate::backup::pack::{Compression, Method};
+use crate::backup::place::{self, Place};
 use crate::backup::progress::{Counting, bar};
+use crate::backup::rotation;
 use crate::backup::stop::Stop;
 use crate::backup::target::{Target, Wanted};
-use crate::backup::{place, rotation};
 use crate::exit::BadInput;
 
 /// Backups that are kept when nothing else is said.
@@ -28,7 +29,15 @@ const DEFAULT_KEEP: usize = 30;
 pub struct Flags {
     /// The world: the directory that `local --data` was given. It is open in one process at a time
     #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    data: Option<PathBuf>,
+
+    /// The world: the store's URL, as `local --store` takes it. Zones may play on meanwhile
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+
+    /// The name of the world
+    #[arg(long, value_name = "NAME", default_value = place::NAME)]
+    world: String,
 
     /// Where backups go: a directory, or s3://bucket/prefix
     #[arg(long, value_name = "PLACE")]
@@ -54,7 +63,7 @@ pub struct Flags {
 /// Flags that make sense.
 #[derive(Clone, Debug)]
 pub struct Making {
-    data: PathBuf,
+    place: Place,
     /// Where backups go.
     pub target: Target,
     compression: Compression,
@@ -98,14 +107,15 @@ impl Flags {
     /// # Errors
     /// The first flag that cannot be used, and the fix.
     pub fn check(self) -> Result<Making, BadInput> {
-        let Self { data, to, compression, level, keep, json } = self;
+        let Self { data, store, world, to, compression, level, keep, json } = self;
         let compression = compression_of(&compression, level)?;
         if keep == 0 {
             return Err(BadInput::new("--keep is 0: keep 1 or more backups"));
         }
-        place::check("--data", &data)?;
+        let place = Place::of_flags(("--data", data.as_deref()), ("--store", store.as_deref()), &world)?;
+        place.check()?;
         let target = Target::open("--to", &to, Wanted::Made)?;
-        Ok(Making { data, target, compression, keep, progress: !json })
+        Ok(Making { place, target, compression, keep, progress: !json })
     }
 }
 
@@ -132,13 +142,14 @@ impl Making {
     /// [`BadInput`] when the world or the flags cannot be used, [`Stopped`] when `stop` came first.
     pub async fn run(&self, style: Style, stop: &Stop) -> anyhow::Result<Made> {
         let (start, clock) = (Instant::now(), SystemClock::new());
-        let world = place::open("--data", &self.data)?;
+        let world = self.place.open().await?;
         let catalogue = self.look().await?;
         let parent = parent(&catalogue, &self.target, &world.name, style)?;
         let created = create::now(&clock);
         let newest = catalogue.whole().next_back().map(|whole| whole.manifest.id);
         let id = BackupId::new(created, rand::random()).after(newest);
-        let order = Order { world: &world.name, id, created, compression: self.compression, parent };
+        let previous = catalogue.whole().rfind(|whole| whole.manifest.world == world.name);
+        let order = Order { world: &world.name, id, created, compression: self.compression, parent, previous };
         let bar = bar("backing up", Counting::Players(parent.map(|parent| parent.manifest.players)), self.progress);
         let made = create::create(&*world.store, &self.target, order, &clock, stop, &bar).await;
         bar.finish_and_clear();
@@ -151,7 +162,7 @@ impl Making {
                     CreateError::Stopped(stopped) => anyhow::Error::from(stopped),
                     error => error.into(),
                 };
-                return Err(error.context(format!("backing up {} to {}", self.data.display(), self.target.name())));
+                return Err(error.context(format!("backing up {} to {}", self.place.name(), self.target.name())));
             }
         };
         world.store.close().await.context("closing the world")?;
@@ -161,7 +172,7 @@ impl Making {
 
     /// When the newest backup of the world was begun, in seconds since the Unix epoch.
     pub fn newest(&self, catalogue: &Catalogue) -> Option<i64> {
-        let mut of_world = catalogue.whole().filter(|whole| whole.manifest.world == place::NAME);
+        let mut of_world = catalogue.whole().filter(|whole| whole.manifest.world == self.place.world);
         of_world.next_back().map(|whole| whole.manifest.id.begun_unix_s())
     }
 

@@ -9,9 +9,11 @@ use serde::Serialize;
 
 use crate::backup::catalogue::{Catalogue, Found, Whole};
 use crate::backup::compare::compare;
+use crate::backup::holder::Holder;
 use crate::backup::id::BackupId;
 use crate::backup::manifest;
-use crate::backup::place::Draft;
+use crate::backup::moment::Plan;
+use crate::backup::place::{self, Destination, Place};
 use crate::backup::progress::{Counting, bar};
 use crate::backup::restore;
 use crate::backup::stop::{Stop, Stopped};
@@ -28,7 +30,15 @@ pub struct Args {
 
     /// Where the world goes: a directory for `local --data`
     #[arg(long, value_name = "DIR")]
-    into: PathBuf,
+    into: Option<PathBuf>,
+
+    /// Where the world goes: the store's URL, as `local --store` takes it. No zone may run on it meanwhile
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+
+    /// The name that the world has there
+    #[arg(long, value_name = "NAME", default_value = place::NAME)]
+    world: String,
 
     /// Which backup; without it, the newest
     #[arg(long, value_name = "ID")]
@@ -38,7 +48,11 @@ pub struct Args {
     #[arg(long, value_name = "TIME", conflicts_with = "id")]
     until: Option<String>,
 
-    /// Replace the world that is there, once the backup is back whole
+    /// The world as it was at this moment, from a backup and the log after it, like 2026-11-24T20:54:00.250Z
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["id", "until"])]
+    at: Option<String>,
+
+    /// Replace the world that is there. A directory keeps it until the backup is back whole; in a store it goes first
     #[arg(long)]
     overwrite: bool,
 
@@ -53,8 +67,10 @@ struct Answer {
     id: BackupId,
     world: String,
     created: String,
+    /// The moment of which the world is, when the backup says.
+    moment: Option<String>,
     players: u64,
-    into: PathBuf,
+    into: String,
     seconds: f64,
 }
 
@@ -66,45 +82,83 @@ enum Which {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let Args { from, into, id, until, overwrite, json } = args;
+    let Args { from, into, store, world, id, until, at, overwrite, json } = args;
     let start = Instant::now();
     let which = which(id.as_deref(), until.as_deref())?;
+    let at = at.map(|at| time("--at", &at)).transpose()?;
+    let place = Place::of_flags(("--into", into.as_deref()), ("--store", store.as_deref()), &world)?;
     let target = Target::open("--from", &from, Wanted::Existing)?;
     let catalogue = Catalogue::read(&target).await.with_context(|| format!("looking through {from}"))?;
-    let newest = choose(&catalogue, &target, &which)?;
-    let chain = super::chain_of(&catalogue, &target, newest.manifest.id)?;
-    let draft = Draft::begin(&into, overwrite)?;
+    let plan = plan(&catalogue, &target, &which, at)?;
+    let base = plan.base().context("a plan has a backup")?;
+    let mut destination = Destination::begin(&place, overwrite).await?;
     let stop = Stop::listen()?;
-    let players = tokio::select! {
-        players = bring(&draft, &target, &chain, !json) => players,
-        () = stop.wanted() => Err(Stopped.into()),
-    };
-    // Dropping the draft leaves what was there before.
-    let players = players.with_context(|| format!("nothing was restored into {}", into.display()))?;
-    draft.keep().await?;
+    let restored = restore_into(&mut destination, &target, &plan, &stop, !json).await;
+    // Dropping a draft leaves what was there before.
+    let players = restored.with_context(|| format!("{}: {}", place.name(), destination.what_is_left()))?;
+    destination.keep().await?;
     let answer = Answer {
-        id: newest.manifest.id,
-        world: newest.manifest.world.clone(),
-        created: newest.manifest.created.to_string(),
+        id: base.manifest.id,
+        world: base.manifest.world.clone(),
+        created: base.manifest.created.to_string(),
+        moment: (!plan.log.is_empty()).then(|| plan.moment.to_string()),
         players,
-        into,
+        into: place.name(),
         seconds: start.elapsed().as_secs_f64(),
     };
     if json {
         return super::print_json(&answer);
     }
-    let Answer { id, players, into, seconds, .. } = answer;
-    super::print(&format!("{players} players of {id} restored into {} in {seconds:.1} s\n", into.display()))
+    let Answer { id, players, into, seconds, moment, .. } = answer;
+    let moment = moment.map_or_else(String::new, |moment| format!(" as of {moment}"));
+    super::print(&format!("{players} players of {id}{moment} restored into {into} in {seconds:.1} s\n"))
+}
+
+/// Restores unless `stop` comes first. Whatever happens, no lease is left behind.
+async fn restore_into(
+    destination: &mut Destination,
+    target: &Target,
+    plan: &Plan<'_>,
+    stop: &Stop,
+    progress: bool,
+) -> anyhow::Result<u64> {
+    let store = destination.store();
+    let mut holder = Holder::new(&*store);
+    let players = tokio::select! {
+        players = bring(destination, &mut holder, target, plan, progress) => players,
+        () = stop.wanted() => Err(Stopped.into()),
+    };
+    let released = holder.release().await.context("releasing the shards");
+    players.and_then(|players| released.map(|()| players))
 }
 
 fn which(id: Option<&str>, until: Option<&str>) -> Result<Which, BadInput> {
     match (id, until) {
         (Some(id), _) => super::parse_id(id).map(Which::Id),
-        (None, Some(until)) => until.parse().map(Which::Until).map_err(|_| {
-            BadInput::new(format!("--until {until} is no time: give one with its zone, like 2026-11-24T20:54:00Z"))
-        }),
+        (None, Some(until)) => time("--until", until).map(Which::Until),
         (None, None) => Ok(Which::Newest),
     }
+}
+
+fn time(flag: &str, text: &str) -> Result<Timestamp, BadInput> {
+    let fix = "give one with its zone, like 2026-11-24T20:54:00Z";
+    text.parse().map_err(|_| BadInput::new(format!("{flag} {text} is no time: {fix}")))
+}
+
+/// What is read to restore what is wanted.
+fn plan<'a>(
+    catalogue: &'a Catalogue,
+    target: &Target,
+    which: &Which,
+    at: Option<Timestamp>,
+) -> anyhow::Result<Plan<'a>> {
+    let Some(moment) = at else {
+        let newest = choose(catalogue, target, which)?;
+        return Ok(Plan::of(super::chain_of(catalogue, target, newest.manifest.id)?));
+    };
+    only_one_world(catalogue, target.name())?;
+    let place = target.name();
+    Plan::at(catalogue, moment).map_err(|error| BadInput::new(format!("--at {moment} in {place}: {error}")).into())
 }
 
 fn choose<'a>(catalogue: &'a Catalogue, target: &Target, which: &Which) -> anyhow::Result<&'a Whole> {
@@ -150,25 +204,44 @@ fn only_one_world(catalogue: &Catalogue, from: &str) -> Result<(), BadInput> {
     }
 }
 
-/// Reads everything once to see that it is sound, fills the draft, and compares the two.
-async fn bring(draft: &Draft, target: &Target, chain: &[&Whole], progress: bool) -> anyhow::Result<u64> {
-    let bytes = chain.iter().map(|whole| whole.manifest.stored_bytes()).sum();
+/// Reads everything once to see that it is sound, fills the destination, compares the two, and brings it into play.
+async fn bring(
+    destination: &mut Destination,
+    holder: &mut Holder<'_>,
+    target: &Target,
+    plan: &Plan<'_>,
+    progress: bool,
+) -> anyhow::Result<u64> {
+    check(target, plan, progress).await?;
+    let base = plan.base().context("a plan has a backup")?;
+    let map = restore::map(target, plan).await?;
+    destination.make_room(holder, base.manifest.id, map.as_ref()).await?;
+    let total = Some(base.manifest.players);
+    let restoring = bar("restoring", Counting::Players(total), progress);
+    let players = restore::fill(holder, target, plan, &restoring).await?;
+    restoring.finish_and_clear();
+    let comparing = bar("comparing", Counting::Players(total), progress);
+    let differences = compare(holder.store(), target, plan, &comparing).await?;
+    comparing.finish_and_clear();
+    let first = differences.told.first().map_or("", String::as_str);
+    anyhow::ensure!(differences.count == 0, "the restored world is not what the backup says: {first}");
+    holder.renew().await?;
+    destination.finish(map).await?;
+    Ok(players)
+}
+
+/// Reads every byte that the restore needs.
+async fn check(target: &Target, plan: &Plan<'_>, progress: bool) -> anyhow::Result<()> {
+    let further = plan.log.iter().filter(|backup| !plan.chain.contains(backup));
+    let backups: Vec<_> = plan.chain.iter().chain(further).collect();
+    let bytes = backups.iter().map(|whole| whole.manifest.stored_bytes()).sum();
     let verifying = bar("verifying", Counting::Bytes(bytes), progress);
-    for backup in chain {
+    for backup in backups {
         if let Some(error) = verify::files(target, backup, &verifying).await.into_iter().next() {
             return Err(error.into());
         }
     }
-    verify::chain(target, chain).await?;
+    verify::chain(target, &plan.chain).await?;
     verifying.finish_and_clear();
-    let total = chain.first().map(|newest| newest.manifest.players);
-    let restoring = bar("restoring", Counting::Players(total), progress);
-    let players = restore::fill(draft.store(), target, chain, &restoring).await?;
-    restoring.finish_and_clear();
-    let comparing = bar("comparing", Counting::Players(total), progress);
-    let differences = compare(draft.store(), target, chain, &comparing).await?;
-    comparing.finish_and_clear();
-    let first = differences.told.first().map_or("", String::as_str);
-    anyhow::ensure!(differences.count == 0, "the restored world is not what the backup says: {first}");
-    Ok(players)
+    Ok(())
 }

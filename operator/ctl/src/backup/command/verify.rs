@@ -1,6 +1,6 @@
 //! `darkages backup verify`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -8,11 +8,13 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::backup::catalogue::{Catalogue, Found, Whole};
-use crate::backup::compare::compare;
+use crate::backup::compare::{self, compare};
 use crate::backup::id::BackupId;
+use crate::backup::moment::Plan;
+use crate::backup::place::{self, Place};
 use crate::backup::progress::{Counting, bar};
 use crate::backup::target::{Target, Wanted};
-use crate::backup::{manifest, place, verify};
+use crate::backup::{manifest, verify};
 use crate::exit::BadInput;
 
 /// Read every byte of backups and say which files are broken
@@ -26,9 +28,14 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     id: Option<String>,
 
-    /// Compare the backup (without --id the newest) with the world in this directory, which no process may have open
-    #[arg(long, value_name = "DIR")]
-    against: Option<PathBuf>,
+    /// Compare the backup (without --id the newest) with the world in this directory, which no process may have open, or in
+    /// the store of this URL, in which nobody may play
+    #[arg(long, value_name = "DIR|URL")]
+    against: Option<String>,
+
+    /// The name of the world in --against
+    #[arg(long, value_name = "NAME", default_value = place::NAME)]
+    world: String,
 
     /// Print JSON, and show no progress
     #[arg(long)]
@@ -53,11 +60,14 @@ struct Answer {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let Args { from, id, against, json } = args;
+    let Args { from, id, against, world, json } = args;
     let id = id.as_deref().map(super::parse_id).transpose()?;
     let start = Instant::now();
     let target = Target::open("--from", &from, Wanted::Existing)?;
-    let world = against.map(|data| place::open("--against", &data)).transpose()?;
+    let world = match against {
+        Some(place) => Some(of_against(&place, &world)?.open().await?),
+        None => None,
+    };
     let catalogue = Catalogue::read(&target).await.with_context(|| format!("looking through {from}"))?;
     if let Some(id) = id {
         super::check_known(&catalogue, &target, id)?;
@@ -72,7 +82,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         let newest = wanted.last().context("there is no whole backup to compare with")?;
         let chain = super::chain_of(&catalogue, &target, newest.manifest.id)?;
         let progress = bar("comparing", Counting::Players(Some(newest.manifest.players)), !json);
-        let found = compare(&*world.store, &target, &chain, &progress).await?;
+        let plan = Plan::of(chain);
+        let mut found = compare(&*world.store, &target, &plan, &progress).await?;
+        compare::map(&*world.store, &target, &plan, &mut found).await?;
         progress.finish_and_clear();
         answer.compared = Some(found.players);
         answer.differences = found.told;
@@ -83,6 +95,15 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     answer.seconds = start.elapsed().as_secs_f64();
     tell(&answer, &from, json)
+}
+
+/// What `--against` says: a directory, or the URL of a store.
+fn of_against(place: &str, world: &str) -> Result<Place, BadInput> {
+    if place.contains("://") {
+        Place::store("--against", place, world)
+    } else {
+        Ok(Place::directory("--against", Path::new(place), world))
+    }
 }
 
 /// The backups to look at, the oldest first. Manifests that are broken are found on the way.

@@ -13,7 +13,7 @@ use crate::backup::digest::Digest;
 use crate::backup::format::Kind;
 use crate::backup::id::BackupId;
 use crate::backup::limits::MAX_CHAIN;
-use crate::backup::manifest::{Completeness, FORMAT, Manifest, Parent};
+use crate::backup::manifest::{Completeness, Covers, FORMAT, History, Manifest, Parent};
 use crate::backup::restore::settled;
 use crate::backup::{rotation, verify};
 
@@ -128,6 +128,13 @@ fn manifests(parents: &[Option<usize>]) -> Vec<Manifest> {
         created: jiff::Timestamp::UNIX_EPOCH,
         finished: jiff::Timestamp::UNIX_EPOCH,
         compression: GZIP,
+        covers: Some(Covers {
+            history: History(0),
+            since: jiff::Timestamp::UNIX_EPOCH,
+            records: jiff::Timestamp::UNIX_EPOCH,
+            until: jiff::Timestamp::UNIX_EPOCH,
+        }),
+        follows: None,
         players: 0,
         journal: Vec::new(),
         files: Vec::new(),

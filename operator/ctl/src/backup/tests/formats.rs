@@ -12,7 +12,9 @@ use crate::backup::digest::Digest;
 use crate::backup::format::{Filling, FormatError, Incarnation, Indexed, Kind, Logged, Owner, Reading, decode_map};
 use crate::backup::id::BackupId;
 use crate::backup::limits::MAX_FILE_BYTES;
-use crate::backup::manifest::{Completeness, FileEntry, JournalPosition, Manifest, ManifestError};
+use crate::backup::manifest::{
+    Completeness, Covers, FileEntry, History, JournalPosition, Manifest, ManifestError, Parent,
+};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -71,7 +73,7 @@ fn manifest() -> Manifest {
         sha256: Digest::of(b"file"),
     };
     Manifest {
-        format: 1,
+        format: 2,
         world: "local".to_owned(),
         id: BackupId::new(at(1_700_000_000), 1),
         kind: Completeness::Full,
@@ -79,8 +81,15 @@ fn manifest() -> Manifest {
         created: at(1_700_000_000),
         finished: at(1_700_000_002),
         compression: GZIP,
+        covers: Some(Covers {
+            history: History(0xfab1e),
+            since: at(1_700_000_000),
+            records: at(1_700_000_001),
+            until: at(1_700_000_002),
+        }),
+        follows: Some(Parent { id: BackupId::new(at(1_699_999_999), 2), digest: Digest::of(b"before") }),
         players: 2,
-        journal: vec![JournalPosition { shard: ShardId(1), next: 3, last: Some(Digest::of(b"entry")) }],
+        journal: vec![JournalPosition { shard: ShardId(1), next: 3, last: None }],
         files: vec![file("owners-00000.gz", Kind::Owners, 2), file("index-00000.gz", Kind::Index, 2)],
     }
 }
@@ -92,6 +101,14 @@ fn the_manifest_stays_as_documented() {
     insta::assert_snapshot!("manifest", text);
     assert_eq!(Manifest::open(&bytes).expect("sound"), (manifest(), digest));
     assert!(text.ends_with(&format!("\"digest\": \"{digest}\"\n}}\n")));
+}
+
+#[test]
+fn a_manifest_of_format_1_is_read() {
+    let text = include_str!("manifest_of_format_1.json");
+    let (manifest, _) = Manifest::open(text.as_bytes()).expect("sound");
+    assert_eq!((manifest.format, manifest.covers, manifest.follows), (1, None, None));
+    assert_eq!(manifest.journal[0].last, Some(Digest::of(b"entry")));
 }
 
 #[test]
@@ -115,7 +132,7 @@ fn what_a_manifest_cannot_say_is_refused_although_its_digest_is_right() {
         change(&mut manifest);
         Manifest::open(&manifest.seal().0).expect_err("it cannot be").to_string()
     };
-    assert!(complaint(|it| it.format = 2).contains("use the newer version"));
+    assert!(complaint(|it| it.format = 3).contains("use the newer version"));
     assert!(complaint(|it| it.files[0].name = "../owners-00000.gz".to_owned()).contains("list of files"));
     assert!(complaint(|it| it.files.swap(0, 1)).contains("list of files"));
     assert!(complaint(|it| it.files[1].raw_bytes = 1 << 40).contains("size of a file"));
@@ -123,6 +140,8 @@ fn what_a_manifest_cannot_say_is_refused_although_its_digest_is_right() {
     assert!(complaint(|it| it.players = 3).contains("number of players"));
     assert!(complaint(|it| it.kind = Completeness::Incremental).contains("parent"));
     assert!(complaint(|it| it.compression.level = 10).contains("compression"));
+    assert!(complaint(|it| it.covers = None).contains("covers"));
+    assert!(complaint(|it| it.covers.as_mut().expect("some").until = Timestamp::UNIX_EPOCH).contains("covers"));
     let newer = String::from_utf8(manifest().seal().0).expect("text").replace("\"world\"", "\"realm\"");
     assert!(matches!(Manifest::open(newer.as_bytes()), Err(ManifestError::Digest)));
 }

@@ -13,8 +13,10 @@ use indicatif::ProgressBar;
 use crate::backup::catalogue::{Catalogue, Whole};
 use crate::backup::compare::{self, Differences};
 use crate::backup::create::{self, CreateError, Order};
+use crate::backup::holder::Holder;
 use crate::backup::id::BackupId;
 use crate::backup::manifest::Manifest;
+use crate::backup::moment::Plan;
 use crate::backup::pack::{Compression, Method};
 use crate::backup::restore::{self, RestoreError};
 use crate::backup::stop::Stop;
@@ -29,7 +31,7 @@ pub const ZSTD: Compression = Compression { method: Method::Zstd, level: 3 };
 
 /// A world in memory.
 pub struct World {
-    pub store: Embedded,
+    pub store: Arc<Embedded>,
     pub clock: Arc<ManualClock>,
 }
 
@@ -37,7 +39,7 @@ impl World {
     pub fn new() -> Self {
         let clock = Arc::<ManualClock>::default();
         let store = Embedded::in_memory("test", Arc::<ManualClock>::clone(&clock)).expect("memory is there");
-        Self { store, clock }
+        Self { store: Arc::new(store), clock }
     }
 
     pub async fn acquire(&self, shard: ShardId) -> Fence {
@@ -168,23 +170,62 @@ pub async fn create_in(
     parent: Option<&Whole>,
 ) -> Result<Manifest, CreateError> {
     world.clock.advance(Duration::from_secs(1));
-    let created = create::now(&*world.clock);
+    create_of(&*world.store, target, &world.clock, number, compression, [parent; 2]).await
+}
+
+/// Makes a backup of a store on top of a parent; its log goes on after that of a previous one.
+pub async fn create_of(
+    store: &dyn Store,
+    target: &Target,
+    clock: &ManualClock,
+    number: u32,
+    compression: Compression,
+    [parent, previous]: [Option<&Whole>; 2],
+) -> Result<Manifest, CreateError> {
+    let created = create::now(clock);
     let id = BackupId::new(created, number);
-    let order = Order { world: "test", id, created, compression, parent };
+    let order = Order { world: "test", id, created, compression, parent, previous };
     let (_wish, stop) = tokio::sync::watch::channel(false);
-    create::create(&world.store, target, order, &*world.clock, &Stop::of(stop), &ProgressBar::hidden()).await
+    create::create(store, target, order, clock, &Stop::of(stop), &ProgressBar::hidden()).await
 }
 
 /// Restores a chain into a new world.
 pub async fn restore(target: &Target, chain: &[&Whole]) -> Result<World, RestoreError> {
+    restore_at(target, &Plan::of(chain.to_vec())).await
+}
+
+/// Restores the world of a moment into a new one.
+pub async fn restore_at(target: &Target, plan: &Plan<'_>) -> Result<World, RestoreError> {
     let world = World::new();
-    restore::fill(&world.store, target, chain, &ProgressBar::hidden()).await?;
+    fill(&*world.store, target, plan).await?;
     Ok(world)
+}
+
+/// Fills a store as a restore does, and brings it into play.
+pub async fn fill(store: &dyn Store, target: &Target, plan: &Plan<'_>) -> Result<(), RestoreError> {
+    let mut holder = Holder::new(store);
+    let filled = match restore::fill(&mut holder, target, plan, &ProgressBar::hidden()).await {
+        Ok(_) => match restore::map(target, plan).await? {
+            Some(map) => restore::put_map(store, None, map).await,
+            None => Ok(()),
+        },
+        Err(error) => Err(error),
+    };
+    holder.release().await?;
+    filled
 }
 
 /// What a world has otherwise than a chain.
 pub async fn differences(world: &World, target: &Target, chain: &[&Whole]) -> Differences {
-    compare::compare(&world.store, target, chain, &ProgressBar::hidden()).await.expect("both can be read")
+    differences_of(&*world.store, target, &Plan::of(chain.to_vec())).await
+}
+
+/// What a store has otherwise than a plan.
+pub async fn differences_of(store: &dyn Store, target: &Target, plan: &Plan<'_>) -> Differences {
+    let found = compare::compare(store, target, plan, &ProgressBar::hidden()).await;
+    let mut found = found.expect("both can be read");
+    compare::map(store, target, plan, &mut found).await.expect("both can be read");
+    found
 }
 
 /// All owner records.

@@ -4,9 +4,10 @@ use darkages_store::{Expect, OwnerRecord, Store as _, codec};
 use darkages_topology::{OwnerEpoch, PlayerId, ShardEpoch};
 use indicatif::ProgressBar;
 
-use super::scene::{GZIP, PLAIN, S, T, Vault, World, ZSTD, data, differences, records, restore};
+use super::scene::{GZIP, PLAIN, S, T, Vault, World, ZSTD, data, differences, fill, records, restore};
 use crate::backup::format::Kind;
-use crate::backup::restore::{RestoreError, fill, settled};
+use crate::backup::moment::Plan;
+use crate::backup::restore::{RestoreError, settled};
 use crate::backup::verify;
 
 #[tokio::test]
@@ -63,21 +64,25 @@ async fn nothing_that_is_there_is_overwritten() {
     let made = vault.create(&world, 1, GZIP, None).await.expect("a backup");
     let catalogue = vault.catalogue().await;
     let chain = catalogue.chain(made.id).expect("whole");
-    let bar = ProgressBar::hidden();
+    let plan = Plan::of(chain);
     let other = World::new();
     let s = other.acquire(S).await;
     let mine = OwnerRecord::created(S, data(4, 99));
     other.swap(s, PlayerId(4), Expect::Absent, mine.clone()).await;
-    let error = fill(&other.store, &vault.target, &chain, &bar).await.expect_err("a zone holds the shard");
+    let error = fill(&*other.store, &vault.target, &plan).await.expect_err("a zone holds the shard");
     assert!(matches!(error, RestoreError::Held { shard: S, .. }), "{error}");
     other.store.release(s).await.expect("release");
-    let error = fill(&other.store, &vault.target, &chain, &bar).await.expect_err("somebody is there");
+    let error = fill(&*other.store, &vault.target, &plan).await.expect_err("somebody is there");
     assert!(matches!(error, RestoreError::Occupied { player: PlayerId(4) }), "{error}");
     assert_eq!(other.store.owner(PlayerId(4)).await.expect("read"), Some(mine));
     let mapped = World::lived_in(1).await;
     let map = darkages_store::TopologyDocument { revision: darkages_topology::Revision(8), bytes: b"{}".to_vec() };
     mapped.store.compare_and_swap_topology(Some(darkages_topology::Revision(7)), map).await.expect("another map");
-    let error = fill(&mapped.store, &vault.target, &chain, &bar).await.expect_err("another world");
+    for shard in [S, T] {
+        let held = mapped.store.look(shard).await.expect("look").expect("held").fence;
+        mapped.store.release(held).await.expect("release");
+    }
+    let error = fill(&*mapped.store, &vault.target, &plan).await.expect_err("another world");
     assert!(matches!(error, RestoreError::Inhabited), "{error}");
 }
 
@@ -88,7 +93,8 @@ async fn a_restore_can_be_run_again() {
     let catalogue = vault.catalogue().await;
     let chain = catalogue.chain(made.id).expect("whole");
     let restored = restore(&vault.target, &chain).await.expect("restored");
-    fill(&restored.store, &vault.target, &chain, &ProgressBar::hidden()).await.expect("everything is there already");
+    let plan = Plan::of(chain.clone());
+    fill(&*restored.store, &vault.target, &plan).await.expect("everything is there already");
     assert_eq!(differences(&restored, &vault.target, &chain).await.count, 0);
 }
 
