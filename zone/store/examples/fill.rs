@@ -1,16 +1,15 @@
 //! Fills a new world with players, for measuring what has to do with many of them:
-//! `cargo run --release -p darkages-store --example fill FILE WORLD PLAYERS`.
+//! `cargo run --release -p darkages-store --example fill FILE|URL WORLD PLAYERS`.
 //!
 //! States are 400 bytes, of which half are the same for everybody, as those of a real game are. Players belong to eight
 //! shards; every hundredth one has a transaction in the log.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use darkages_store::{
-    Acquired, Checkpoint, Committed, Embedded, Event, Expect, Fence, OwnerRecord, PlayerData, RequestId, StateVersion,
-    Store, Swap, Swapped, TopologyDocument, Transaction,
+    Acquired, Checkpoint, Committed, Event, Expect, Fence, OwnerRecord, PlayerData, RequestId, StateVersion, Store,
+    Swap, Swapped, TopologyDocument, TopologySwapped, Transaction, open,
 };
 use darkages_topology::{InputSeq, OwnerEpoch, PlayerId, Position, ShardId, Tick, Topology, ZoneId};
 
@@ -22,13 +21,13 @@ const LEASE: Duration = Duration::from_secs(600);
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: fill FILE WORLD PLAYERS";
-    let (path, world) = (PathBuf::from(arguments.next().context(usage)?), arguments.next().context(usage)?);
+    let usage = "usage: fill FILE|URL WORLD PLAYERS";
+    let (url, world) = (arguments.next().context(usage)?, arguments.next().context(usage)?);
     let players: u64 = arguments.next().context(usage)?.parse().context(usage)?;
-    ensure!(!path.exists(), "{} is there already", path.display());
     let start = Instant::now();
-    let store = Embedded::open(&path, &world)?;
-    map(&store).await?;
+    let store = open(&url, &world).await?;
+    let store = &*store;
+    map(store).await?;
     let mut fences = Vec::new();
     for shard in (1..=SHARDS).map(ShardId) {
         match store.acquire(shard, &ZoneId(format!("zone-{}", shard.0)), LEASE).await? {
@@ -38,26 +37,26 @@ async fn main() -> anyhow::Result<()> {
     }
     for first in (1..=players).step_by(BATCH as usize) {
         let fence = fences[(first / BATCH) as usize % fences.len()];
-        batch(&store, fence, first..=players.min(first + BATCH - 1)).await?;
+        batch(store, fence, first..=players.min(first + BATCH - 1)).await?;
     }
     for fence in fences {
         store.release(fence).await?;
     }
     store.close().await?;
-    let bytes = std::fs::metadata(&path)?.len();
-    println!("{players} players in {:.1} s, file of {} KiB", start.elapsed().as_secs_f64(), bytes / 1024);
+    println!("{players} players in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
-async fn map(store: &Embedded) -> anyhow::Result<()> {
+async fn map(store: &dyn Store) -> anyhow::Result<()> {
     let ground = darkages_topology::Rect::new(Position::from_metres(0, 0), Position::from_metres(8_000, 8_000));
     let map = Topology::grid(ground.context("it has an area")?, SHARDS as usize)?;
     let document = TopologyDocument { revision: map.revision(), bytes: serde_json::to_vec(&map)? };
-    store.compare_and_swap_topology(None, document).await?;
+    let swapped = store.compare_and_swap_topology(None, document).await?;
+    ensure!(swapped == TopologySwapped::Done, "there is a world already");
     Ok(())
 }
 
-async fn batch(store: &Embedded, fence: Fence, players: std::ops::RangeInclusive<u64>) -> anyhow::Result<()> {
+async fn batch(store: &dyn Store, fence: Fence, players: std::ops::RangeInclusive<u64>) -> anyhow::Result<()> {
     let births = players.clone().map(|player| Swap {
         player: PlayerId(player),
         expect: Expect::Absent,

@@ -19,8 +19,12 @@ use crate::lease::Fence;
 use crate::limits::REQUESTS_KEPT_PER_PLAYER;
 use crate::owner::PlayerData;
 
-/// Entries of a shard's log that are kept, the newest. Redis removes whole blocks of them, so there may be some hundred more.
+/// Entries of a shard's log that are kept, the newest.
 pub const LOG_KEPT_PER_SHARD: u64 = 100_000;
+
+/// Bytes of a shard's log that are kept, the newest: an hour of a busy shard whose players have states of 400 bytes. Backups
+/// that shall have every transaction must come more often than that.
+pub const LOG_KEPT_BYTES_PER_SHARD: u64 = 64 * 1024 * 1024;
 
 /// Entries that one script appends, at most.
 const MAX_CHUNK: usize = 256;
@@ -45,7 +49,7 @@ impl RedisStore {
         let entries: Vec<Vec<u8>> = events.into_iter().map(|event| entry(fence, None, event, Vec::new())).collect();
         let requests = entries.chunks(MAX_CHUNK).map(|chunk| {
             let mut arguments = fence_arguments(fence);
-            arguments.push(LOG_KEPT_PER_SHARD.to_string().into_bytes());
+            arguments.extend(log_bounds());
             arguments.extend_from_slice(chunk);
             Request::Script(Script::Append, arguments)
         });
@@ -102,6 +106,11 @@ fn history_of(found: Option<Vec<u8>>) -> Result<u64, Trouble> {
     number.ok_or_else(|| Trouble::Damaged { what: "the number of the history".to_owned() })
 }
 
+/// How much of a log is kept, as the scripts take it.
+fn log_bounds() -> [Vec<u8>; 2] {
+    [LOG_KEPT_PER_SHARD, LOG_KEPT_BYTES_PER_SHARD].map(|bound| bound.to_string().into_bytes())
+}
+
 /// An entry as it is stored, but for its time, which the server writes into it.
 fn entry(fence: Fence, request: Option<RequestId>, event: Event, states: Vec<Checkpoint>) -> Vec<u8> {
     let entry = LogEntry { seq: LogSeq::default(), epoch: fence.epoch, at: Duration::ZERO, request, event, states };
@@ -114,7 +123,7 @@ fn arguments(fence: Fence, transaction: &Transaction) -> Vec<Vec<u8>> {
         Answered { number: request.number, shard: fence.shard, seq: LogSeq::default(), answer: answer.clone() };
     let mut arguments = fence_arguments(fence);
     arguments.push(fence_bytes(fence));
-    arguments.push(LOG_KEPT_PER_SHARD.to_string().into_bytes());
+    arguments.extend(log_bounds());
     arguments.push(REQUESTS_KEPT_PER_PLAYER.to_string().into_bytes());
     arguments.push(keys::player(request.player).into_bytes());
     arguments.push(request.number.to_le_bytes().to_vec());

@@ -64,8 +64,8 @@ pub(super) const PLAYERS: &str = ":players";
 
 /// What the names of keys of one history start with, after the base. All others outlive it: marker, barrier, leases, shards,
 /// shard map, nonces.
-const OF_HISTORY: [&str; 8] =
-    [":owner:", ":owned:", ":owning", ":players", ":requests:", ":order:", ":log:", ":session:"];
+const OF_HISTORY: [&str; 9] =
+    [":owner:", ":owned:", ":owning", ":players", ":requests:", ":order:", ":log:", ":logsizes", ":session:"];
 
 /// Whether a key is of one history of the world with this base.
 pub(super) fn is_of_history(base: &str, key: &[u8]) -> bool {

@@ -44,7 +44,7 @@ use crate::url::RedisUrl;
 
 pub use copies::{COPY_LIFE, PATIENCE};
 pub(crate) use copies::{Copied, Copies};
-pub use journal::LOG_KEPT_PER_SHARD;
+pub use journal::{LOG_KEPT_BYTES_PER_SHARD, LOG_KEPT_PER_SHARD};
 use lane::Lane;
 pub use lane::{CALL_DEADLINE, QUEUE_LIMIT};
 use scripts::{Request, Script};

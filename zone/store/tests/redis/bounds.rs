@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use darkages_servers::redis::Server;
-use darkages_store::limits::MAX_BATCH;
-use darkages_store::redis::LOG_KEPT_PER_SHARD;
+use darkages_store::limits::{MAX_BATCH, MAX_EVENT_BYTES};
+use darkages_store::redis::{LOG_KEPT_BYTES_PER_SHARD, LOG_KEPT_PER_SHARD};
 use darkages_store::{
     Checkpoint, Event, Fence, LogSeq, OpenHandoff, OwnerRecord, PlayerData, Saved, StateVersion, Store, codec, open,
 };
@@ -13,9 +13,6 @@ use proptest::prelude::*;
 
 use crate::rivals;
 use crate::scene::{SHARD, WORLD, create, opened};
-
-/// Redis removes entries of a log in blocks of so many.
-const BLOCK: u64 = 100;
 
 fn started() -> (Server, String) {
     let server = Server::start(&[]);
@@ -28,12 +25,27 @@ async fn old_entries_go_when_there_are_too_many() {
     let (_server, url) = tokio::task::spawn_blocking(started).await.expect("it starts");
     let (store, fence) = opened(&url).await;
     let mut last = LogSeq(0);
-    while last.0 < LOG_KEPT_PER_SHARD + 5 * BLOCK {
+    while last.0 < LOG_KEPT_PER_SHARD + 500 {
         last = store.append(fence, vec![Event::default(); MAX_BATCH]).await.expect("append");
     }
     let first = store.read_log(SHARD, LogSeq(0), 1).await.expect("read")[0].seq;
+    assert_eq!(last.0 - first.0 + 1, LOG_KEPT_PER_SHARD);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_entries_go_when_they_are_too_long() {
+    let (server, url) = tokio::task::spawn_blocking(started).await.expect("it starts");
+    let (store, fence) = opened(&url).await;
+    let event = Event { payload: vec![7; MAX_EVENT_BYTES], ..Event::default() };
+    let most = LOG_KEPT_BYTES_PER_SHARD / MAX_EVENT_BYTES as u64;
+    let mut last = LogSeq(0);
+    while last.0 < most + 300 {
+        last = store.append(fence, vec![event.clone(); 256]).await.expect("append");
+    }
+    let first = store.read_log(SHARD, LogSeq(0), 1).await.expect("read")[0].seq;
     let kept = last.0 - first.0 + 1;
-    assert!((LOG_KEPT_PER_SHARD..=LOG_KEPT_PER_SHARD + BLOCK).contains(&kept), "{kept}");
+    assert!((most - 16..most).contains(&kept), "{kept} of {most}, which have some bytes beside their payload");
+    assert_eq!(server.ask::<u64>(&["XLEN", "darkages:{faults}:log:1"]), kept, "places tell how many there are");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
