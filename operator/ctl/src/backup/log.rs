@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use darkages_store::{Kept, LogSeq, LogState, Store, StoreError};
+use darkages_store::{Kept, LogSeq, LogState, Store};
 use darkages_topology::ShardId;
 use tokio::time::Instant;
 
@@ -101,9 +101,10 @@ pub async fn save(
     for &shard in shards {
         let at = saved.binary_search_by_key(&shard, |position| position.shard);
         let from = at.map_or(0, |at| saved[at].next);
-        whole &= !has_gap(store, state.kept, shard, from).await?;
-        let next = entries(store, files, &mut sink, shard, from, state.settled).await?;
-        positions.push(JournalPosition { shard, next, last: None });
+        let read = entries(store, files, &mut sink, shard, from, state.settled).await?;
+        // Where entries go when there are too many, places have no gaps by themselves.
+        whole &= state.kept != Kept::Newest || !read.has_gap;
+        positions.push(JournalPosition { shard, next: read.next, last: None });
     }
     sink.finish(files).await?;
     let follows = previous.filter(|_| whole);
@@ -123,20 +124,16 @@ fn reaches_back(kept: Kept, previous: &Whole) -> bool {
     }
 }
 
-/// Whether entries of a shard went because there were too many, from place `from` on.
-async fn has_gap(store: &dyn Store, kept: Kept, shard: ShardId, from: u64) -> Result<bool, StoreError> {
-    match kept {
-        Kept::Since(_) => Ok(false),
-        Kept::Newest => {
-            let first = store.read_log(shard, LogSeq(0), 1).await?.pop();
-            // The first place of a log is 1.
-            Ok(first.is_some_and(|first| first.seq.0 > from.max(1)))
-        }
-    }
+/// What was read of a shard's log.
+struct Read {
+    /// The place from which the next backup goes on. That is the first entry that is not settled: what has a place before it
+    /// may still be on its way.
+    next: u64,
+    /// Whether a place is missing, from the first that was asked for to the last that was found.
+    has_gap: bool,
 }
 
-/// Writes a shard's entries from place `from` on; the place from which the next backup goes on. That is the first entry
-/// that is not settled: what has a place before it may still be on its way.
+/// Writes a shard's entries from place `from` on. The first place of a log is 1.
 async fn entries(
     store: &dyn Store,
     files: &mut Files<'_>,
@@ -144,21 +141,22 @@ async fn entries(
     shard: ShardId,
     from: u64,
     settled: Duration,
-) -> Result<u64, CreateError> {
-    let (mut read, mut unsettled) = (from, None);
+) -> Result<Read, CreateError> {
+    let (mut at, mut unsettled, mut has_gap) = (from.max(1), None, false);
     loop {
-        let page = store.read_log(shard, LogSeq(read), LOG_PAGE).await?;
+        let page = store.read_log(shard, LogSeq(at), LOG_PAGE).await?;
         // A busy world may write as fast as this reads.
         let is_last = page.len() < LOG_PAGE || page[0].at > settled + MAX_INVERSION;
-        read = page.last().map_or(read, |last| last.seq.next().0);
         for entry in page {
+            has_gap |= entry.seq.0 != at;
+            at = entry.seq.next().0;
             if entry.at > settled {
                 unsettled.get_or_insert(entry.seq.0);
             }
             sink.push(files, &Logged { shard, entry }.encode()).await?;
         }
         if is_last {
-            return Ok(unsettled.unwrap_or(read));
+            return Ok(Read { next: unsettled.unwrap_or(at), has_gap });
         }
         files.go_on()?;
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use darkages_store::faulty::{Chances, Faults, Faulty};
 use darkages_store::{
-    Checkpoint, Committed, Embedded, Event, Expect, Fence, LogSeq, OwnerRecord, PlayerData, RequestId, Store, Swap,
-    Swapped, Transaction,
+    Checkpoint, Committed, Embedded, Event, Expect, Fence, Kept, LogSeq, LogState, OwnerRecord, PlayerData, RequestId,
+    Store, Swap, Swapped, Transaction,
 };
 use darkages_topology::{OwnerEpoch, PlayerId, ShardId, Tick};
 use indicatif::ProgressBar;
@@ -18,10 +18,13 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::scene::{GZIP, S, T, Vault, World, create_of, differences_of, records, restore_at};
 use crate::backup::create::timestamp;
+use crate::backup::files::Files;
 use crate::backup::format::Kind;
+use crate::backup::log;
 use crate::backup::moment::Plan;
 use crate::backup::restore::RestoreError;
 use crate::backup::rolled::RollError;
+use crate::backup::stop::Stop;
 use crate::backup::{rotation, verify};
 
 const GOLD: u64 = 1_000;
@@ -254,6 +257,24 @@ async fn a_log_that_lost_entries_before_they_were_saved_follows_nothing() {
     let catalogue = vault.catalogue().await;
     let third = vault.create(&world, 3, GZIP, catalogue.whole().next_back()).await.expect("incremental");
     assert_eq!(third.follows.map(|follows| follows.id), Some(second.id), "and from there it goes on");
+}
+
+#[tokio::test]
+async fn a_log_whose_entries_were_too_old_to_be_saved_follows_nothing() {
+    let (world, vault) = (World::lived_in(10).await, Vault::new());
+    let first = vault.create(&world, 1, GZIP, None).await.expect("a full one");
+    let catalogue = vault.catalogue().await;
+    let until = first.covers.expect("it says").until.as_millisecond().unsigned_abs();
+    let (_wish, stop) = tokio::sync::watch::channel(false);
+    for (kept_since, goes_on) in [(until, true), (until + 1, false)] {
+        let kept = Kept::Since(Duration::from_millis(kept_since));
+        let state = LogState { kept, ..world.store.log_state().await.expect("look") };
+        let (stop, id) = (Stop::of(stop.clone()), first.id);
+        let mut files = Files { target: &vault.target, stop: &stop, id, compression: GZIP, written: Vec::new() };
+        let previous = catalogue.whole().next();
+        let saved = log::save(&*world.store, &mut files, &[S, T], previous, state).await.expect("saved");
+        assert_eq!(saved.follows.is_some(), goes_on);
+    }
 }
 
 #[tokio::test]
