@@ -18,8 +18,8 @@ use crate::handoff::{Config, Event, Subject, Variant, ZoneMachine};
 use crate::play::Play;
 use crate::storage::Request;
 
-/// How often a lease is renewed: often enough that two renewals may be lost.
-const RENEW_EVERY: Duration = Duration::from_millis(LEASE.as_millis() as u64 / 3);
+/// How often a lease is renewed: often enough that three renewals may be lost.
+const RENEW_EVERY: Duration = Duration::from_millis(LEASE.as_millis() as u64 / 5);
 
 /// Ticks within which a new incarnation lets players in by handoffs, shown ghosts or not: it may have no neighbours.
 const READY_WITHIN: u64 = 30;
@@ -27,8 +27,9 @@ const READY_WITHIN: u64 = 30;
 /// Ticks from a neighbour's first ghosts until it does so: the other frames of that tick come with them.
 pub(super) const READY_AFTER_GHOSTS: u64 = 2;
 
-/// The store counts as away when a request about the lease has waited for so long: there must be time left to ask others.
-const STORE_SILENT_AFTER: Duration = Duration::from_millis(400);
+/// The store counts as away when a request about the lease has waited for so long. With the time between two renewals it is less
+/// than half of a lease: everybody has noticed then, and there is time left to ask them, more than once.
+const STORE_SILENT_AFTER: Duration = Duration::from_millis(300);
 
 /// How long to wait before a lease that somebody holds, or that the store did not give, is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
