@@ -104,7 +104,7 @@ pub async fn compare(
     Ok(differences)
 }
 
-/// Compares the shard map, too. In a world that was restored over another one it has a higher revision.
+/// Compares the shard map, too, its revision apart.
 ///
 /// # Errors
 /// When one of them cannot be read.
@@ -117,7 +117,7 @@ pub async fn map(
     let kept = restore::map(target, plan).await?;
     let found = store.load_topology().await?;
     let same = match (&kept, &found) {
-        (Some(kept), Some(found)) => restore::at_revision(kept.clone(), found.revision) == *found,
+        (Some(kept), Some(found)) => restore::same_map(kept, found),
         (kept, found) => kept.is_none() && found.is_none(),
     };
     if !same {

@@ -202,13 +202,42 @@ pub async fn put_map(
 
 /// A map with another revision, in the document and in the map itself. What is no map keeps its bytes.
 pub fn at_revision(map: TopologyDocument, revision: Revision) -> TopologyDocument {
-    let field = "\"revision\"";
-    if map.revision == revision || !String::from_utf8_lossy(&map.bytes).contains(field) {
-        return TopologyDocument { revision, ..map };
+    if map.revision == revision {
+        return map;
     }
-    let changed = serde_json::from_slice::<serde_json::Value>(&map.bytes).ok().and_then(|mut value| {
-        *value.get_mut("revision")? = revision.0.into();
-        serde_json::to_vec(&value).ok()
-    });
+    let changed = value_at(&map, revision).and_then(|value| serde_json::to_vec(&value).ok());
     TopologyDocument { revision, bytes: changed.unwrap_or(map.bytes) }
+}
+
+/// Whether two documents have the same map, their revisions apart: one that was restored over another has a higher one.
+pub fn same_map(one: &TopologyDocument, other: &TopologyDocument) -> bool {
+    match (value_at(one, other.revision), value_at(other, other.revision)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.bytes == other.bytes,
+    }
+}
+
+/// What a document says, with another revision in it; `None` when it is no map.
+fn value_at(map: &TopologyDocument, revision: Revision) -> Option<serde_json::Value> {
+    let mut value: serde_json::Value = serde_json::from_slice(&map.bytes).ok()?;
+    *value.get_mut("revision")? = revision.0.into();
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_with_another_revision_is_the_same_map() {
+        let map = |revision, text: &str| TopologyDocument { revision: Revision(revision), bytes: text.into() };
+        let first = map(3, r#"{"revision": 3, "bounds": [1, 2]}"#);
+        let later = at_revision(first.clone(), Revision(9));
+        assert_eq!(later, map(9, r#"{"bounds":[1,2],"revision":9}"#));
+        assert!(same_map(&first, &later) && same_map(&later, &first));
+        assert!(!same_map(&first, &map(3, r#"{"revision": 3, "bounds": [1, 3]}"#)));
+        let odd = map(3, "of three");
+        assert_eq!(at_revision(odd.clone(), Revision(4)), map(4, "of three"));
+        assert!(same_map(&odd, &map(4, "of three")) && !same_map(&odd, &map(3, "of four")));
+    }
 }

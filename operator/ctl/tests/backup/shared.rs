@@ -246,6 +246,13 @@ fn a_living_world_in_cassandra_is_had_at_any_moment_in_redis() {
 }
 
 #[test]
+fn a_world_in_cassandra_with_copies_in_redis_is_restored_over_and_over() {
+    let (source, copies) = (redis::single(), Server::start(&["--appendonly", "no"]));
+    let url = format!("redis://{},{}", copies.address(), cassandra::url(&cassandra::new_keyspace(), ""));
+    a_living_world_is_had_at_any_moment(&source.url, |_| url.clone(), 3);
+}
+
+#[test]
 fn worlds_go_from_files_to_clusters_and_sentinels_and_back() {
     let scene = Scene::new(2_000);
     let (world, vault) = (scene.at("world"), scene.at("vault"));
@@ -257,6 +264,7 @@ fn worlds_go_from_files_to_clusters_and_sentinels_and_back() {
         assert!(succeed(&["verify", "--from", &vault, "--against", url]).contains("equal: 2000 players"));
         json(&["create", "--store", url, "--to", &second]);
         json(&["restore", "--from", &second, "--into", &back]);
+        assert!(succeed(&["verify", "--from", &second, "--against", &world]).contains("equal: 2000 players"));
         assert!(succeed(&["verify", "--from", &vault, "--against", &back]).contains("equal: 2000 players"));
     }
 }
