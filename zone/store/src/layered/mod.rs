@@ -197,11 +197,13 @@ impl Store for Layered {
         self.cql.log_state().await
     }
 
-    /// Redis must be there: what it would still show of the old history begins as the new one does.
+    /// What Redis would still show of the old history begins as the new one does. When it is away it keeps its copies, under a
+    /// number of the keyspace that nobody has who opens it from now on.
     async fn clear(&self) -> Result<(), StoreError> {
         self.unsaved.clear();
         self.cql.clear().await?;
-        self.copies.clear().await
+        self.copies.clear().await;
+        Ok(())
     }
 
     async fn open_session(&self, session: Session, ttl: Duration) -> Result<Option<Session>, StoreError> {

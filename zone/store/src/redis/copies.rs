@@ -5,6 +5,7 @@
 //! one task looks whether it is back; a call that it leaves without an answer waits for [`PATIENCE`], once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use darkages_topology::PlayerId;
@@ -16,13 +17,13 @@ use super::answer::{self, bytes, int, list, maybe_bytes, next};
 use super::checkpoints::{fence_bytes, write_checkpoint};
 use super::clear::Walk;
 use super::keys;
-use super::lane::{CALL_DEADLINE, Failure, Lane, unavailable};
+use super::lane::{CALL_DEADLINE, Failure, Lane};
 use super::link::Link;
 use super::opening::{self, Told};
 use super::owners::{chunks, reads};
 use super::scripts::{Request, Script};
 use super::trouble::Trouble;
-use crate::error::{OpenError, StoreError};
+use crate::error::OpenError;
 use crate::health::{self, Away, Presence};
 use crate::journal::Checkpoint;
 use crate::lease::Fence;
@@ -64,6 +65,8 @@ struct Shared {
     place: String,
     world: String,
     is_cluster: bool,
+    /// It may have copies of records that are gone.
+    given_up: AtomicBool,
     presence: Presence,
     missed: Notify,
 }
@@ -114,6 +117,7 @@ impl Copies {
             place,
             world: world.to_owned(),
             is_cluster,
+            given_up: AtomicBool::new(false),
             presence: Presence::new(health::REDIS),
             missed: Notify::new(),
         });
@@ -190,27 +194,29 @@ impl Copies {
         self.shared.ask(reads(&self.shared.base, players), players.len(), read).await
     }
 
-    /// Removes all copies.
-    ///
-    /// # Errors
-    /// When Redis does not answer; some may be there still.
-    pub async fn clear(&self) -> Result<(), StoreError> {
-        const ACTION: &str = "clearing the copies";
+    /// Removes all copies, because the records of which they are go. A Redis that does not answer is asked for none any more.
+    pub async fn clear(&self) {
+        if let Err(failure) = self.remove_all().await {
+            self.shared.given_up.store(true, Ordering::Release);
+            let (place, reason) = (&self.shared.place, failure.trouble());
+            tracing::warn!(place, %reason, "redis may have copies of a world that is gone, and is not used any more");
+        }
+    }
+
+    async fn remove_all(&self) -> Result<(), Failure> {
         let mut walk = Walk::new(&self.shared.base);
         while let Some(scan) = walk.scan() {
-            let found = self.command(ACTION, scan).await?;
-            let removal = walk.found(found, |key| !key.ends_with(b":meta"));
-            if let Some(removal) = removal.map_err(|trouble| unavailable(ACTION, trouble))? {
-                self.command(ACTION, removal).await?;
+            let removal = walk.found(self.command(scan).await?, |key| !key.ends_with(b":meta"))?;
+            if let Some(removal) = removal {
+                self.command(removal).await?;
             }
         }
         Ok(())
     }
 
-    /// A command that must be answered.
-    async fn command(&self, action: &'static str, command: Cmd) -> Result<Value, StoreError> {
-        let answers = self.shared.lane.try_call_within(CALL_DEADLINE, vec![Request::Command(command)]).await;
-        Ok(answers.map_err(|failure| failure.doing(action))?.pop().unwrap_or(Value::Nil))
+    async fn command(&self, command: Cmd) -> Result<Value, Failure> {
+        let answers = self.shared.lane.try_call_within(CALL_DEADLINE, vec![Request::Command(command)]).await?;
+        Ok(next(&mut answers.into_iter())?)
     }
 
     /// Redis, while it is away.
@@ -247,7 +253,7 @@ impl Shared {
         if requests.is_empty() {
             return Some(Vec::new());
         }
-        if self.presence.away().is_some() {
+        if self.presence.away().is_some() || self.given_up.load(Ordering::Acquire) {
             return None;
         }
         let answers = match self.lane.try_call(requests).await {
