@@ -133,8 +133,9 @@ impl Store for Layered {
     }
 
     async fn owners(&self, players: &[PlayerId]) -> Result<Vec<Option<OwnerRecord>>, StoreError> {
+        let kept = self.unsaved.of(players.iter().copied());
         let (mut records, stamps) = self.cql.fresh_owners(players).await?;
-        self.freshen(held::in_list(players, &mut records), stamps, true).await;
+        self.freshen(&kept, held::in_list(players, &mut records), stamps, true).await;
         Ok(records)
     }
 
@@ -144,8 +145,9 @@ impl Store for Layered {
         after: Option<PlayerId>,
         limit: usize,
     ) -> Result<Vec<(PlayerId, OwnerRecord)>, StoreError> {
+        let kept = self.unsaved.all();
         let (mut page, stamps) = self.cql.fresh_owned_by(shard, after, limit).await?;
-        self.freshen(held::in_page(&mut page), stamps, true).await;
+        self.freshen(&kept, held::in_page(&mut page), stamps, true).await;
         Ok(page)
     }
 
@@ -159,17 +161,19 @@ impl Store for Layered {
         after: Option<PlayerId>,
         limit: usize,
     ) -> Result<Vec<(PlayerId, OwnerRecord)>, StoreError> {
+        let kept = self.unsaved.all();
         let (mut page, stamps) = self.cql.fresh_scan(after, limit).await?;
-        self.freshen(held::in_page(&mut page), stamps, false).await;
+        self.freshen(&kept, held::in_page(&mut page), stamps, false).await;
         Ok(page)
     }
 
     async fn swap(&self, fence: Fence, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError> {
+        let players: Vec<_> = swaps.iter().map(|swap| swap.player).collect();
+        let kept = self.unsaved.of(players.iter().copied());
         let (mut answers, stamps) = self.cql.fresh_swap(fence, swaps.clone()).await?;
         let done = swaps.iter().zip(&answers).filter(|(_, answer)| **answer == Swapped::Done);
         self.tell(done.map(|(swap, _)| (swap.player, &swap.next))).await;
-        let players: Vec<_> = swaps.iter().map(|swap| swap.player).collect();
-        self.freshen(held::in_conflicts(&players, &mut answers), stamps, true).await;
+        self.freshen(&kept, held::in_conflicts(&players, &mut answers), stamps, true).await;
         Ok(answers)
     }
 
@@ -179,9 +183,10 @@ impl Store for Layered {
     }
 
     async fn commit(&self, fence: Fence, transaction: Transaction) -> Result<Committed, StoreError> {
+        let kept = self.unsaved.of(transaction.states.iter().map(|state| state.player));
         let ((mut answer, made), stamps) = self.cql.fresh_commit(fence, transaction).await?;
         self.tell(made.iter().map(|(player, record)| (*player, record))).await;
-        self.freshen(held::in_refusal(&mut answer), stamps, true).await;
+        self.freshen(&kept, held::in_refusal(&mut answer), stamps, true).await;
         Ok(answer)
     }
 

@@ -1,27 +1,36 @@
 //! Putting the newest data into records that CQL has answered, and records into Redis that CQL has acknowledged.
 //!
-//! A record is CQL's, always. Its data is that of the copy in Redis only where the copy has the record's head, and then the
-//! newer of the copy's and CQL's snapshot.
+//! A record is CQL's, always. Its data is that of the copy in Redis, or of a checkpoint of this process that waits to be written
+//! to CQL, only where those have the record's head, and then the newest of all.
 
 use darkages_topology::PlayerId;
 
 use super::Layered;
+use super::unsaved::Kept;
 use crate::held::Held;
 use crate::owner::OwnerRecord;
-use crate::snapshot::{Entry, Stamp, same_head};
+use crate::snapshot::{self, Entry, Stamp, Stamped, same_head};
 
 impl Layered {
-    /// Gives records with data of these `stamps` newer data, if Redis has any. With `fill`, Redis gets those that it has not.
-    pub(super) async fn freshen(&self, mut records: Vec<Held<'_>>, stamps: Vec<Stamp>, fill: bool) {
+    /// Gives records with data of these `stamps` newer data, if Redis has any, or `kept` has, which was looked up before CQL was
+    /// asked: what is written meanwhile CQL may not have answered. With `fill`, Redis gets those that it has not.
+    pub(super) async fn freshen(&self, kept: &Kept, mut records: Vec<Held<'_>>, stamps: Vec<Stamp>, fill: bool) {
         let players: Vec<PlayerId> = records.iter().map(|(player, _)| *player).collect();
-        let Some(copies) = self.copies.find(&players).await else {
-            return self.count(0, players.len());
-        };
+        let copies = self.copies.find(&players).await.unwrap_or_else(|| vec![None; players.len()]);
         let mut missing = Vec::new();
         for (((player, record), stamp), copy) in records.iter_mut().zip(stamps).zip(copies) {
-            match copy.filter(|copy| same_head(record, &copy.record) && copy.stamp >= stamp) {
-                Some(copy) => record.data = copy.record.data,
-                None => missing.push((Entry::new(*player, record, stamp), Vec::new())),
+            let is_newer = |held: &Stamped| same_head(record, &held.record) && held.stamp >= stamp;
+            let copy = copy.filter(is_newer);
+            // Redis may have been emptied since it took this.
+            let own = kept.get(player).and_then(|entry| snapshot::decode(&entry.bytes()).ok()).filter(is_newer);
+            let is_missing = copy.as_ref().map(|copy| copy.stamp) < own.as_ref().map(|own| own.stamp) || copy.is_none();
+            let newest = if is_missing { own } else { copy };
+            let stamp = newest.as_ref().map_or(stamp, |newest| newest.stamp);
+            if let Some(newest) = newest {
+                record.data = newest.record.data;
+            }
+            if is_missing {
+                missing.push((Entry::new(*player, record, stamp), Vec::new()));
             }
         }
         self.count(players.len() - missing.len(), missing.len());

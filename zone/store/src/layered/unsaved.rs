@@ -32,6 +32,9 @@ struct Slice {
     under_way: BTreeMap<PlayerId, Waiting>,
 }
 
+/// Checkpoints that were kept at some moment.
+pub(super) type Kept = BTreeMap<PlayerId, Arc<Entry>>;
+
 /// The checkpoints of this process.
 #[derive(Default)]
 pub(super) struct Unsaved(Mutex<[Slice; SLICES]>);
@@ -59,6 +62,11 @@ impl Slice {
                 }
             }
         }
+    }
+
+    /// The newest of a player.
+    fn get(&self, player: PlayerId) -> Option<&Arc<Entry>> {
+        self.waiting.get(&player).or_else(|| self.under_way.get(&player)).map(|waiting| &waiting.entry)
     }
 
     /// What was being written waits again.
@@ -91,6 +99,21 @@ impl Unsaved {
             slice.wait(Waiting { entry: Arc::new(entry), since: Instant::now() });
         }
         left
+    }
+
+    /// The newest of each of these players.
+    pub fn of(&self, players: impl IntoIterator<Item = PlayerId>) -> Kept {
+        let slices = self.slices();
+        let find = |player| Some((player, Arc::clone(slices[slice_of(player)].get(player)?)));
+        players.into_iter().filter_map(find).collect()
+    }
+
+    /// The newest of each player.
+    pub fn all(&self) -> Kept {
+        let slices = self.slices();
+        // What waits comes last, and stays.
+        let maps = slices.iter().flat_map(|slice| [&slice.under_way, &slice.waiting]);
+        maps.flatten().map(|(player, waiting)| (*player, Arc::clone(&waiting.entry))).collect()
     }
 
     /// What waits in a slice, to be written. It is under way until it is [`settled`](Self::settle).
@@ -155,6 +178,9 @@ mod tests {
         unsaved.take(0);
         unsaved.keep(vec![entry(8, 2)]);
         assert_eq!(unsaved.lag().0, 2, "each player counts once");
+        let newest = |kept: Kept| kept.values().map(|entry| (entry.player.0, entry.stamp.micros)).collect::<Vec<_>>();
+        assert_eq!(newest(unsaved.all()), [(8, 2), (16, 1)], "until CQL has them");
+        assert_eq!(newest(unsaved.of([PlayerId(8), PlayerId(24)])), [(8, 2)]);
         unsaved.settle(0, false);
         assert_eq!(taken(&unsaved, 0), [(8, 2), (16, 1)]);
         assert_eq!(taken(&unsaved, 0), [(8, 2), (16, 1)], "whoever took them before was stopped");

@@ -119,3 +119,27 @@ async fn a_copy_of_before_a_transaction_does_not_undo_it() {
     tiers.redis.ask::<()>(&["FLUSHALL"]);
     assert_eq!(mark(&record(&*store, PLAYER).await.data), 77, "CQL's snapshot is of before, too");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_sees_its_checkpoints_although_redis_has_lost_them() {
+    let _together = cassandra::together().await;
+    let tiers = Tiers::start().await;
+    let store = tiers.open().await;
+    let fence = acquire(&*store, SHARD).await;
+    create(&*store, fence, &[PLAYER]).await;
+    let made = record(&*store, PLAYER).await;
+    for round in 0..10 {
+        // Sooner than CQL has them, most of the time.
+        assert_eq!(save(&*store, fence, PLAYER, &made, 3 * round + 1).await, Saved::Done);
+        tiers.redis.ask::<()>(&["FLUSHALL"]);
+        assert_eq!(mark(&record(&*store, PLAYER).await.data), 3 * round + 1, "by itself");
+        assert_eq!(save(&*store, fence, PLAYER, &made, 3 * round + 2).await, Saved::Done);
+        tiers.redis.ask::<()>(&["FLUSHALL"]);
+        let page = store.owned_by(SHARD, None, 8).await.expect("read");
+        assert_eq!(mark(&page[0].1.data), 3 * round + 2, "in a page");
+        assert_eq!(save(&*store, fence, PLAYER, &made, 3 * round + 3).await, Saved::Done);
+        tiers.redis.ask::<()>(&["FLUSHALL"]);
+        let page = store.scan_owners(None, 8).await.expect("read");
+        assert_eq!(mark(&page[0].1.data), 3 * round + 3, "in a scan");
+    }
+}

@@ -177,6 +177,8 @@ impl Crowd {
         let mine = Arc::clone(&self.shared.store);
         let another = tiers.open().await;
         self.has_everything(&*mine, "the store that wrote").await;
+        // Of what Redis has just lost the writer alone knows.
+        flushed(&*mine).await;
         self.has_everything(&*another, "another process").await;
         mine.close().await.expect("close");
         self.has_everything(&cassandra::open(&tiers.keyspace).await, "CQL alone, once all is written").await;
