@@ -232,12 +232,18 @@ fn told(transfer: &Transfer) -> String {
     format!("{giver} to {receiver} {gold} gold {items:?} by request {request} at {asked:.1?}, {answer:?}")
 }
 
-fn judge_account(judgement: &mut Judgement, account: &Account, balance: u64, evidence: impl FnOnce() -> String) {
-    match account.off_by(balance) {
-        0 => {}
-        off if off < 0 => judgement.find(Fault::Lost, evidence),
-        _ => judgement.find(Fault::Doubled, evidence),
+/// Whether a balance can have come about.
+fn judge_account(
+    judgement: &mut Judgement,
+    account: &Account,
+    balance: u64,
+    evidence: impl FnOnce() -> String,
+) -> bool {
+    let off = account.off_by(balance);
+    if off != 0 {
+        judgement.find(if off < 0 { Fault::Lost } else { Fault::Doubled }, evidence);
     }
+    off == 0
 }
 
 /// What a player saw while it played. Only the first read that does not follow is told: those after it repeat it.
@@ -257,10 +263,10 @@ fn judge_reads(judgement: &mut Judgement, history: &History, player: PlayerId, f
         });
         let amounts = open.iter().map(|transfer| gold_moved(transfer, player));
         let account = Account { certain: settled, open: amounts.collect() };
-        if account.off_by(seen.gold) != 0 {
-            judge_account(judgement, &account, seen.gold, || {
-                format!("{player} saw {} gold after {:.1?}: {}", seen.gold, seen.at, account.told(transfers))
-            });
+        let follows = judge_account(judgement, &account, seen.gold, || {
+            format!("{player} saw {} gold after {:.1?}: {}", seen.gold, seen.at, account.told(transfers))
+        });
+        if !follows {
             return;
         }
     }

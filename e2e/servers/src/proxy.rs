@@ -1,6 +1,5 @@
 //! A way to a server that can be made slow.
 
-use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,7 +25,7 @@ pub struct Proxy {
 struct Shared {
     delay_ms: AtomicU64,
     is_over: AtomicBool,
-    connections: Mutex<VecDeque<TcpStream>>,
+    connections: Mutex<Vec<TcpStream>>,
 }
 
 impl Proxy {

@@ -51,10 +51,32 @@ impl Played {
         world
     }
 
-    fn players(&self) -> Option<u64> {
+    /// The newest picture of the world.
+    fn picture(&self) -> Option<Value> {
         let mut answer = ureq::get(format!("http://{}/v1/world", self.http)).call().ok()?;
-        let world: Value = serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()?;
-        Some(world["zones"].as_array()?.iter().filter_map(|zone| zone["players"].as_u64()).sum())
+        serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
+    }
+
+    fn players(&self) -> Option<u64> {
+        Some(self.picture()?["zones"].as_array()?.iter().filter_map(|zone| zone["players"].as_u64()).sum())
+    }
+
+    /// Waits until pictures of the world with everybody in it go on for the time of an outage.
+    fn plays_on(&self) {
+        let taken = |picture: &Value| picture["t"].as_u64().map(Duration::from_millis);
+        let began = wait_for("a picture", || taken(&self.picture()?));
+        wait_for("the world goes on", || {
+            let picture = self.picture()?;
+            assert_eq!(picture["players"], PLAYERS, "{picture:#}");
+            (taken(&picture)? >= began + OUTAGE).then_some(())
+        });
+    }
+
+    /// Waits until the world says that its store is away, and then as [`plays_on`](Self::plays_on).
+    fn plays_on_without_a_store(&self) {
+        let says = |event: &Value| event["text"].as_str().is_some_and(|text| text.starts_with("StoreDegraded"));
+        wait_for("StoreDegraded", || self.picture()?["events"].as_array()?.iter().any(says).then_some(()));
+        self.plays_on();
     }
 
     /// The report, in which all that was promised held.
@@ -72,10 +94,10 @@ impl Played {
 }
 
 /// Plays while `fault` happens; the report.
-fn play(url: &str, seconds: u64, fault: impl FnOnce()) -> Value {
+fn play(url: &str, seconds: u64, fault: impl FnOnce(&Played)) -> Value {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let world = Played::start(url, seconds);
-    fault();
+    fault(&world);
     world.report()
 }
 
@@ -87,17 +109,12 @@ fn assert_played_on(report: &Value) {
     assert_eq!(report["trades"]["unanswered"], 0, "{report:#}");
 }
 
-fn outage() {
-    // Real time, in which real servers are away.
-    std::thread::sleep(OUTAGE);
-}
-
 #[test]
 fn a_world_plays_on_while_its_store_stands_still() {
     let redis = Server::start(&["--appendfsync", "always"]);
-    let report = play(&format!("redis://{}", redis.address()), 30, || {
+    let report = play(&format!("redis://{}", redis.address()), 30, |world| {
         redis.signal(Signal::STOP);
-        outage();
+        world.plays_on_without_a_store();
         redis.signal(Signal::CONT);
     });
     assert_played_on(&report);
@@ -106,9 +123,9 @@ fn a_world_plays_on_while_its_store_stands_still() {
 #[test]
 fn a_world_plays_on_while_its_store_takes_no_writes() {
     let redis = Server::start(&["--appendfsync", "always"]);
-    let report = play(&format!("redis://{}", redis.address()), 30, || {
+    let report = play(&format!("redis://{}", redis.address()), 30, |world| {
         redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "1mb"]);
-        outage();
+        world.plays_on_without_a_store();
         redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
     });
     assert_played_on(&report);
@@ -117,9 +134,9 @@ fn a_world_plays_on_while_its_store_takes_no_writes() {
 #[test]
 fn a_store_that_was_killed_and_comes_back_has_everything() {
     let mut redis = Server::start(&["--appendfsync", "always"]);
-    let report = play(&format!("redis://{}", redis.address()), 30, || {
+    let report = play(&format!("redis://{}", redis.address()), 30, |world| {
         redis.kill();
-        outage();
+        world.plays_on_without_a_store();
         redis.restart(&[]);
     });
     assert_played_on(&report);
@@ -129,9 +146,9 @@ fn a_store_that_was_killed_and_comes_back_has_everything() {
 fn a_slow_store_makes_trades_slow_and_nothing_else() {
     let redis = Server::start(&["--appendfsync", "always"]);
     let proxy = Proxy::start(&redis.address());
-    let report = play(&format!("redis://{}", proxy.address()), 30, || {
+    let report = play(&format!("redis://{}", proxy.address()), 30, |world| {
         proxy.set_delay(Duration::from_millis(200));
-        outage();
+        world.plays_on();
         proxy.set_delay(Duration::ZERO);
     });
     assert!(report["trades"]["done"].as_u64() >= Some(PLAYERS), "{report:#}");
@@ -139,7 +156,7 @@ fn a_slow_store_makes_trades_slow_and_nothing_else() {
 
 fn fails_over(mut servers: Deployment) {
     let url = servers.url.clone();
-    let report = play(&url, 40, || servers.fail_over(WORLD));
+    let report = play(&url, 40, |_| servers.fail_over(WORLD));
     assert!(report["trades"]["done"].as_u64() >= Some(PLAYERS), "{report:#}");
     assert!(report["store_degraded"].as_u64() >= Some(1), "{report:#}");
 }

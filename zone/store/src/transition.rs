@@ -4,7 +4,7 @@
 //! lease must be over before it. A store refuses what is no step. So a fault in a zone cannot make two owners: every change
 //! of owner raises the owner epoch (invariant I5), and nobody takes a player from an incarnation that may still act (I1).
 
-use darkages_topology::ShardId;
+use darkages_topology::{ShardEpoch, ShardId};
 
 use crate::lease::Fence;
 use crate::owner::{OpenHandoff, OwnerRecord};
@@ -124,6 +124,17 @@ pub enum MustBeOver {
     Shard(ShardId),
     /// This incarnation; a newer one of the same shard may be live.
     Incarnation(Fence),
+}
+
+impl MustBeOver {
+    /// Whose lease it is: the shard's newest incarnation, or the one of this epoch only.
+    #[must_use]
+    pub const fn names(self) -> (ShardId, Option<ShardEpoch>) {
+        match self {
+            Self::Shard(shard) => (shard, None),
+            Self::Incarnation(fence) => (fence.shard, Some(fence.epoch)),
+        }
+    }
 }
 
 impl Transition {

@@ -24,16 +24,6 @@ impl InFiles {
         let folder = tempfile::tempdir().expect("a folder for the test");
         Self { folder, made: AtomicU32::new(0), last: Mutex::default(), clock: Arc::default(), faults }
     }
-
-    fn open(&self) -> Arc<dyn Store> {
-        let path = self.last.lock().expect("no case panicked").clone();
-        let embedded = Embedded::open_with_clock(&path, "suite", Arc::<ManualClock>::clone(&self.clock));
-        let embedded = Arc::new(embedded.expect("the store opens"));
-        match &self.faults {
-            None => embedded,
-            Some(faults) => Arc::new(Faulty::new(embedded, faults.clone())),
-        }
-    }
 }
 
 #[async_trait]
@@ -41,13 +31,17 @@ impl Factory for InFiles {
     async fn fresh(&self) -> Arc<dyn Store> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         *self.last.lock().expect("no case panicked") = self.folder.path().join(format!("{number}.store"));
-        self.open()
+        self.open().await
     }
 
-    async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        store.close().await.expect("the store closes");
-        drop(store);
-        self.open()
+    async fn open(&self) -> Arc<dyn Store> {
+        let path = self.last.lock().expect("no case panicked").clone();
+        let embedded = Embedded::open_with_clock(&path, "suite", Arc::<ManualClock>::clone(&self.clock));
+        let embedded = Arc::new(embedded.expect("the store opens"));
+        match &self.faults {
+            None => embedded,
+            Some(faults) => Arc::new(Faulty::new(embedded, faults.clone())),
+        }
     }
 
     async fn pass(&self, time: Duration) {

@@ -86,10 +86,7 @@ impl ModelStore {
 
     /// Whether a lease that must be over is not; it is for good from then on.
     fn blocks(&mut self, lease: MustBeOver, now: Time) -> Option<ShardId> {
-        let (shard, wanted) = match lease {
-            MustBeOver::Shard(shard) => (shard, None),
-            MustBeOver::Incarnation(fence) => (fence.shard, Some(fence.epoch)),
-        };
+        let (shard, wanted) = lease.names();
         let (_, until) =
             self.leases.get_mut(&shard).filter(|(epoch, _)| wanted.is_none_or(|wanted| wanted == *epoch))?;
         if now < *until {

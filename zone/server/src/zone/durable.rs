@@ -232,12 +232,9 @@ impl<G: Play> Zone<G> {
             WorldEvent::Transaction { player, request, outcome, with, entry } => {
                 self.commit(player, request, outcome, with, entry);
             }
-            WorldEvent::Repeated { player, request, outcome } => {
-                let life = self.life.as_ref();
-                let id = StoreRequest { player, number: request.0 };
-                if life.is_some_and(|life| !life.durables.under_way.contains_key(&id)) {
-                    self.answer(player, request, code_of(outcome));
-                }
+            WorldEvent::Repeated { player, request, outcome: _ } => {
+                // It is settled, so this says what became of it as soon as that may be told.
+                self.is_decided(player, request);
             }
             WorldEvent::Deferred { player, request, command, why } => self.deferred(player, request, command, why),
             WorldEvent::Remote { id, target, shard, sent, action } => {

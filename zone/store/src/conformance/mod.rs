@@ -28,11 +28,21 @@ pub trait Factory: Send + Sync {
     /// An empty store of a world of its own.
     async fn fresh(&self) -> Arc<dyn Store>;
 
-    /// The same contents, after `store` was closed and let go of.
-    async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
+    /// Opens the contents of the store that was made last; cases come one after the other.
+    async fn open(&self) -> Arc<dyn Store>;
 
-    /// Lets `time` pass by the clock that judges leases and expiries of this factory's stores.
-    async fn pass(&self, time: Duration);
+    /// The same contents, after `store` was closed and let go of.
+    async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        store.close().await.expect("the store closes");
+        drop(store);
+        self.open().await
+    }
+
+    /// Lets `time` pass by the clock that judges leases and expiries of this factory's stores. Servers judge by their own, so it
+    /// passes as it does unless the factory has the clock.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
 }
 
 /// Runs every case.

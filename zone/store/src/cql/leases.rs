@@ -180,10 +180,7 @@ impl Inner {
         action: &'static str,
         lease: MustBeOver,
     ) -> Result<Option<(ShardId, Duration)>, StoreError> {
-        let (shard, epoch) = match lease {
-            MustBeOver::Shard(shard) => (shard, None),
-            MustBeOver::Incarnation(fence) => (fence.shard, Some(fence.epoch)),
-        };
+        let (shard, epoch) = lease.names();
         let row = self.judged_lease(action, shard).await?;
         let row = row.filter(|row| epoch.is_none_or(|epoch| row.epoch == epoch));
         Ok(row.and_then(|row| row.left()).map(|left| (shard, left)))

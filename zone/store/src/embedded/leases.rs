@@ -81,10 +81,7 @@ impl Leases {
 
     /// The shard and the time that is left to a lease that must be over; `None` when it is, and from then on for good.
     pub fn blocks(&self, lease: MustBeOver) -> Option<(ShardId, Duration)> {
-        let (shard, epoch) = match lease {
-            MustBeOver::Shard(shard) => (shard, None),
-            MustBeOver::Incarnation(fence) => (fence.shard, Some(fence.epoch)),
-        };
+        let (shard, epoch) = lease.names();
         let now = self.clock.elapsed();
         let mut book = self.book();
         let held = book.get_mut(&shard).filter(|held| epoch.is_none_or(|epoch| held.epoch == epoch))?;

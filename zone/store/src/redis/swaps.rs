@@ -157,12 +157,9 @@ impl Step<'_> {
         arguments.push(swap.next.owner.0.to_string().into_bytes());
         arguments.push(over.len().to_string().into_bytes());
         for lease in over {
-            let (shard, epoch) = match lease {
-                MustBeOver::Shard(shard) => (shard, String::new()),
-                MustBeOver::Incarnation(fence) => (fence.shard, fence.epoch.0.to_string()),
-            };
+            let (shard, epoch) = lease.names();
             arguments.push(shard.0.to_string().into_bytes());
-            arguments.push(epoch.into_bytes());
+            arguments.push(epoch.map(|epoch| epoch.0.to_string()).unwrap_or_default().into_bytes());
         }
     }
 }

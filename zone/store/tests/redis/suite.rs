@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use darkages_servers::redis::{self as deployments, Deployment};
@@ -20,11 +19,6 @@ impl InRedis {
     fn new(deployment: Deployment) -> Self {
         Self { deployment, made: AtomicU32::new(0), world: Mutex::default() }
     }
-
-    async fn open(&self) -> Arc<dyn Store> {
-        let world = self.world.lock().expect("no case panicked").clone();
-        open(&self.deployment.url, &world).await.expect("the store opens")
-    }
 }
 
 #[async_trait]
@@ -37,15 +31,9 @@ impl Factory for InRedis {
         self.open().await
     }
 
-    async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        store.close().await.expect("the store closes");
-        drop(store);
-        self.open().await
-    }
-
-    async fn pass(&self, time: Duration) {
-        // The clock is the server's, so time passes as it does.
-        tokio::time::sleep(time).await;
+    async fn open(&self) -> Arc<dyn Store> {
+        let world = self.world.lock().expect("no case panicked").clone();
+        open(&self.deployment.url, &world).await.expect("the store opens")
     }
 }
 

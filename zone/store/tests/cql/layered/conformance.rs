@@ -1,7 +1,6 @@
 //! The suite, over both.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use darkages_servers::redis::Server;
@@ -16,12 +15,7 @@ struct InBoth {
     keyspaces: Keyspaces,
 }
 
-impl InBoth {
-    async fn open(&self) -> Arc<dyn Store> {
-        let url = format!("redis://{},{}", self.redis.address(), cassandra::url(&self.keyspaces.current(), ""));
-        open(&url, WORLD).await.expect("the store opens")
-    }
-}
+impl InBoth {}
 
 /// Every case has the same players in a world of the same name, and Redis is never emptied: what an earlier world has left there
 /// must not matter.
@@ -32,14 +26,9 @@ impl Factory for InBoth {
         self.open().await
     }
 
-    async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        store.close().await.expect("the store closes");
-        drop(store);
-        self.open().await
-    }
-
-    async fn pass(&self, time: Duration) {
-        tokio::time::sleep(time).await;
+    async fn open(&self) -> Arc<dyn Store> {
+        let url = format!("redis://{},{}", self.redis.address(), cassandra::url(&self.keyspaces.current(), ""));
+        open(&url, WORLD).await.expect("the store opens")
     }
 }
 
