@@ -294,6 +294,8 @@ impl<G: Play> Zone<G> {
         self.dismiss_everybody(if is_stopping { ClosingCode::Shutdown } else { ClosingCode::Rejoin });
         self.life = None;
         self.keeper.held = None;
+        // A renewal that is under way answers to nobody, so nobody must wait for it.
+        self.keeper.asked = None;
         self.keeper.assigned = None;
         self.keeper.releasing = true;
         self.draining = false;

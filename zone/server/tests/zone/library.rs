@@ -1,8 +1,10 @@
 //! A zone as a library: players come, play, leave and come back, over real UDP and a real store.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use darkages_protocol::{ClientMessage, ClosingCode, Command, Goods, RequestId, ResultCode, ZoneMessage};
+use darkages_server::ZoneState;
+use darkages_store::faulty::Chances;
 use darkages_topology::{PlayerId, ShardId};
 use darkages_transport::CloseReason;
 
@@ -99,6 +101,24 @@ fn a_split_hands_over_who_stands_on_the_other_side() {
     assert_eq!(moved.entity(), me, "nobody respawns");
     moved.play_until(STILL, "seeing the neighbour", |client| client.seen() == 2);
     await_that("the player being counted", || world.zones[1].stats().players == 1);
+    world.close();
+}
+
+#[test]
+fn a_zone_that_lets_go_of_its_shard_during_a_renewal_can_be_given_another() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut world = World::open(data.path(), 2);
+    // Renewals are made every half a second, so that one is under way nearly always.
+    let delay = Duration::from_millis(400);
+    world.faults.set_chances(Chances { delay: delay..=delay, ..Chances::default() });
+    for _ in 0..3 {
+        let id = world.split_at(500);
+        let serves = |world: &World| world.zones[1].stats().state == ZoneState::Serving;
+        await_that("the second zone serves", || serves(&world) && world.zones[1].stats().shard == Some(id));
+        world.merge_back(id);
+        await_that("it stands by", || world.zones[1].stats().state == ZoneState::Unassigned);
+    }
+    world.faults.set_chances(Chances::default());
     world.close();
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use darkages_protocol::InputValue;
 use darkages_server::{ZoneConfig, ZoneHandle, ZoneState, spawn};
 use darkages_sim::{DefaultGame, default_game::Rules};
+use darkages_store::faulty::{Faults, Faulty};
 use darkages_store::{Embedded, Store};
 use darkages_topology::{Axis, Position, Rect, ShardId, Side, Topology, ZoneId};
 use tokio::runtime::Runtime;
@@ -21,6 +22,8 @@ pub struct World {
     runtime: Runtime,
     store: Arc<dyn Store>,
     pub zones: Vec<ZoneHandle>,
+    /// What befalls the calls to the store.
+    pub faults: Faults,
     topology: Topology,
 }
 
@@ -33,7 +36,9 @@ impl World {
     pub fn open_with(data: &Path, zones: usize, change: impl Fn(&mut ZoneConfig<Rules>)) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
-        let store: Arc<dyn Store> = Arc::new(Embedded::open(&data.join("world.redb"), "test").expect("a store"));
+        let embedded = Arc::new(Embedded::open(&data.join("world.redb"), "test").expect("a store"));
+        let faults = Faults::new(1);
+        let store: Arc<dyn Store> = Arc::new(Faulty::new(embedded, faults.clone()));
         let bounds = Rect::from_metres(0.0, 0.0, 1_000.0, 1_000.0).expect("bounds");
         let mut topology = Topology::whole(bounds).expect("a map");
         let start = |number: usize| {
@@ -49,7 +54,7 @@ impl World {
         topology = topology.assign(ShardId(1), zones[0].endpoint().clone()).expect("assigned");
         zones[0].assign(ShardId(1), Arc::new(topology.clone())).expect("told");
         await_that("the zone serves", || zones[0].stats().state == ZoneState::Serving);
-        Self { runtime, store, zones, topology }
+        Self { runtime, store, zones, faults, topology }
     }
 
     /// Cuts the only shard at `x` metres; the eastern side goes to the second zone.
@@ -58,12 +63,26 @@ impl World {
         let at = Position::from_metres(x, 0).x;
         let (map, id) = self.topology.split(ShardId(1), Axis::X, at, Side::High, Some(there)).expect("a cut");
         self.topology = map;
+        self.zones[1].assign(id, Arc::new(self.topology.clone())).expect("told");
+        self.push();
+        id
+    }
+
+    /// Gives the ground of the second zone back to the first, and takes it off the map once it is empty.
+    pub fn merge_back(&mut self, id: ShardId) {
+        self.topology = self.topology.merge(id, ShardId(1)).expect("siblings");
+        self.push();
+        let is_empty = || self.zones[1].stats().state == ZoneState::Retiring && self.zones[1].stats().empty;
+        await_that("the zone is empty", is_empty);
+        self.topology = self.topology.retired(id).expect("it is retiring");
+        self.push();
+    }
+
+    fn push(&self) {
         let map = Arc::new(self.topology.clone());
-        self.zones[1].assign(id, map.clone()).expect("told");
         for zone in &self.zones {
             zone.push_topology(map.clone()).expect("told");
         }
-        id
     }
 
     pub fn close(self) {
