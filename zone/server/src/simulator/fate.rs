@@ -35,6 +35,10 @@ pub fn strikes(pod: &Pod, actions: &[Action], cx: &mut Cx) -> bool {
             (2, _) => Strike::Freeze(me, while_frozen),
             (3, Some(peer)) => Strike::Kill(peer),
             (4, Some(peer)) => Strike::Freeze(peer, while_frozen),
+            (7, Some(peer)) => {
+                cx.strikes.push(Strike::Kill(peer));
+                Strike::Kill(me)
+            }
             (5 | 6, Some(peer)) => Strike::Cut(Node::Pod(me), Node::Pod(peer), until),
             _ => Strike::Cut(Node::Pod(me), Node::Store, until),
         };
