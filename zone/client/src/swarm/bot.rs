@@ -213,6 +213,9 @@ impl Bot {
             };
         }
         if over {
+            // Who comes and goes may be on its way in just now.
+            let is_stranded = self.wants_in && !self.player.is_inside() && self.part.cycle.is_none();
+            around.meter.never_returned += u32::from(is_stranded && self.been_in);
             self.wants_in = false;
         }
         if self.wants_in && self.player.is_outside() {

@@ -22,6 +22,8 @@ pub const CROSSING_REACH_M: i32 = 100;
 const LONGEST_REST_MS: u64 = 2_000;
 /// How long a pair stands on its two sides of a border before it swaps them.
 const SWAP_SIDES_EVERY: Duration = Duration::from_secs(8);
+/// Time from one departure of a commuting bot to the next.
+pub const COMMUTE: Duration = Duration::from_secs(12);
 
 /// What a bot holds its controls to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +75,15 @@ pub enum Behaviour {
         post: Position,
         /// Where it stands every second time.
         other: Position,
+    },
+    /// Walks from one place to another and back, again and again, and stands in between.
+    Commute {
+        /// Where it is at first.
+        one: Position,
+        /// Where it goes.
+        other: Position,
+        /// How late it sets off, each time.
+        late: Duration,
     },
 }
 
@@ -145,6 +156,10 @@ impl Mind {
                 let swapped = (at.as_secs() / SWAP_SIDES_EVERY.as_secs()) % 2 == 1;
                 let target = if swapped { other } else { post };
                 steer(position, target, AT_POST, false)
+            }
+            Behaviour::Commute { one, other, late } => {
+                let departures = at.saturating_sub(late).as_nanos() / COMMUTE.as_nanos();
+                steer(position, if departures % 2 == 1 { other } else { one }, AT_POST, false)
             }
         }
     }

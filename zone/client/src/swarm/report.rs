@@ -172,6 +172,8 @@ pub struct SwarmReport {
     pub join_ms: LatencyMs,
     /// Bots that never got into the world.
     pub never_joined: u32,
+    /// Bots that had lost their zone and were not back when it was time to leave.
+    pub never_returned: u32,
     /// Changes of zone that clients followed.
     pub handoffs_seen: u64,
     /// Attachments to a next zone that ended before it took over, by why, the most frequent first.
@@ -232,7 +234,11 @@ impl SwarmReport {
     /// Whether the players' side of every invariant held and nobody lost anything.
     #[must_use]
     pub const fn held(&self) -> bool {
-        self.violations_total == 0 && self.inputs_lost == 0 && self.inputs_duplicated == 0 && self.never_joined == 0
+        self.violations_total == 0
+            && self.inputs_lost == 0
+            && self.inputs_duplicated == 0
+            && self.never_joined == 0
+            && self.never_returned == 0
     }
 }
 

@@ -11,7 +11,7 @@ use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
 
 use super::ground::{Border, Ground, around, centre, clamp};
-use super::mind::{Behaviour, Orbit, somewhere, stream};
+use super::mind::{Behaviour, COMMUTE, Orbit, somewhere, stream};
 
 /// Joins a second while a run begins.
 const JOINS_PER_S: u32 = 60;
@@ -35,6 +35,12 @@ const SPREAD_SIDE_M: i32 = 1_000;
 const BORDER_MARGIN_M: i32 = 10;
 /// One of so many `border` bots crosses.
 const CROSSING_SHARE: u32 = 10;
+/// How far from the border a `caravan` turns back, in metres: the nearest and the farthest.
+const CARAVAN_REACH_M: std::ops::Range<i32> = 4..30;
+/// Of so many caravans all but one are on the same side at the same time.
+const CARAVANS: u32 = 4;
+/// Caravans of one side set off within so long, so that some are at the border at most times.
+const CARAVAN_SPREAD: Duration = Duration::from_secs(3);
 /// How far each partner of a pair stands from the border or the pair's middle, in units: 1 m.
 const PARTNER_OFFSET: i32 = UNITS_PER_METRE;
 
@@ -56,12 +62,22 @@ pub enum Workload {
     Trade,
     /// 20 joins and 20 leaves a second.
     Churn,
+    /// Pairs walk to and fro across a border and trade on their way.
+    Caravan,
 }
 
 impl Workload {
     /// All of them, in the order of the help text.
-    pub const ALL: [Self; 7] =
-        [Self::Gather, Self::Crowd, Self::Spread, Self::Border, Self::Hotspots, Self::Trade, Self::Churn];
+    pub const ALL: [Self; 8] = [
+        Self::Gather,
+        Self::Crowd,
+        Self::Spread,
+        Self::Border,
+        Self::Hotspots,
+        Self::Trade,
+        Self::Churn,
+        Self::Caravan,
+    ];
 
     /// Its name on the command line and in reports.
     #[must_use]
@@ -74,6 +90,7 @@ impl Workload {
             Self::Hotspots => "hotspots",
             Self::Trade => "trade",
             Self::Churn => "churn",
+            Self::Caravan => "caravan",
         }
     }
 }
@@ -86,7 +103,7 @@ impl fmt::Display for Workload {
 
 /// A name that is no workload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("workload {given:?} is unknown: use gather, crowd, spread, border, hotspots, trade or churn")]
+#[error("workload {given:?} is unknown: use gather, crowd, spread, border, hotspots, trade, churn or caravan")]
 pub struct UnknownWorkload {
     /// What was asked for.
     pub given: String,
@@ -153,8 +170,12 @@ fn part(
         Workload::Border => border(&mut rng, bot, ground),
         Workload::Hotspots => hotspot(&mut rng, bot, ground),
         Workload::Trade => {
-            partner = Some(bot ^ 1).filter(|partner| *partner < players);
+            partner = partner_of(bot, players);
             trade(seed, bot, ground, borders)
+        }
+        Workload::Caravan => {
+            partner = partner_of(bot, players);
+            caravan(seed, bot, ground)
         }
         Workload::Churn => {
             cycle = Some(churn_cycle(players));
@@ -162,6 +183,10 @@ fn part(
         }
     };
     Part { spawn, joins_at, leaves_at, cycle, behaviour, partner }
+}
+
+fn partner_of(bot: u32, players: u32) -> Option<u32> {
+    Some(bot ^ 1).filter(|partner| *partner < players)
 }
 
 /// Joins come at a steady rate; short runs are in a greater hurry, because joining must not fill a run.
@@ -229,8 +254,7 @@ fn hotspot(rng: &mut Pcg32, bot: u32, ground: &Ground) -> (Position, Behaviour) 
 /// Even pairs stand on the two sides of a border and swap them, odd pairs stand together anywhere.
 fn trade(seed: u64, bot: u32, ground: &Ground, borders: &[Border]) -> (Position, Behaviour) {
     let pair = bot / 2;
-    // Both partners draw the same numbers.
-    let mut rng = stream(seed ^ 0x7261_6465, pair);
+    let mut rng = stream_of_pair(seed, pair);
     let side = if bot.is_multiple_of(2) { -PARTNER_OFFSET } else { PARTNER_OFFSET };
     let (post, other) = if pair.is_multiple_of(2) && !borders.is_empty() {
         let border = borders[(pair / 2) as usize % borders.len()];
@@ -243,6 +267,27 @@ fn trade(seed: u64, bot: u32, ground: &Ground, borders: &[Border]) -> (Position,
     };
     let (post, other) = (clamp(post, &ground.bounds), clamp(other, &ground.bounds));
     (post, Behaviour::Post { post, other })
+}
+
+/// Both partners draw the same numbers.
+fn stream_of_pair(seed: u64, pair: u32) -> Pcg32 {
+    stream(seed ^ 0x7261_6465, pair)
+}
+
+/// Pairs side by side, on their way across the main border most of the time. Most of them are on the same side, so that zones
+/// split there, and merge when all have left.
+fn caravan(seed: u64, bot: u32, ground: &Ground) -> (Position, Behaviour) {
+    let pair = bot / 2;
+    let mut rng = stream_of_pair(seed, pair);
+    let border = ground.main_border();
+    let lane = rng.random_range(0..border.len().max(1)) + if bot.is_multiple_of(2) { 0 } else { 2 * PARTNER_OFFSET };
+    let reach = rng.random_range(CARAVAN_REACH_M) * UNITS_PER_METRE;
+    let late = CARAVAN_SPREAD.mul_f64(rng.random_range(0.0..1.0));
+    // The few are half a way behind the many.
+    let late = if pair.is_multiple_of(CARAVANS) { late + COMMUTE / 2 } else { late };
+    let one = clamp(border.place(lane, -reach), &ground.bounds);
+    let other = clamp(border.place(lane, reach), &ground.bounds);
+    (one, Behaviour::Commute { one, other, late })
 }
 
 /// How long a `churn` bot stays and how long it is away, so that all together join [`CHURN_PER_S`] times a second.
@@ -298,6 +343,21 @@ mod tests {
         assert_eq!(across, 50);
         assert!(parts.chunks(2).all(|pair| pair[0].spawn.within(pair[1].spawn, 2)));
         assert_eq!((parts[0].partner, parts[1].partner), (Some(1), Some(0)));
+    }
+
+    #[test]
+    fn caravans_cross_the_border_in_pairs_and_most_of_them_together() {
+        let ground = quarters();
+        let parts = cast(Workload::Caravan, 80, Duration::from_secs(60), 1, &ground);
+        let border = ground.main_border();
+        let (mut many, mut few) = (0, 0);
+        for pair in parts.chunks(2) {
+            assert!(pair[0].spawn.within(pair[1].spawn, 3), "{pair:?}");
+            let Behaviour::Commute { one, other, late } = pair[0].behaviour else { panic!("{pair:?}") };
+            assert!(border.across(one) < 0 && border.across(other) > 0, "{pair:?}");
+            *(if late < CARAVAN_SPREAD { &mut many } else { &mut few }) += 1;
+        }
+        assert_eq!((many, few), (30, 10));
     }
 
     #[test]
