@@ -18,7 +18,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("sim", &["topology"]),
     ("store", &["topology", "servers"]),
     ("plan", &["topology"]),
-    ("server", &["topology", "protocol", "transport", "sim", "store"]),
+    ("server", &["topology", "protocol", "transport", "sim", "store", "servers"]),
     ("client", &["topology", "protocol", "transport", "checker"]),
     ("directory", &["topology", "protocol", "store"]),
     (

@@ -139,10 +139,17 @@ impl<G: Play> Zone<G> {
         }
         let request = match (self.keeper.held, self.keeper.assigned) {
             (Some(fence), _) => Request::Renew { fence, ttl: LEASE },
-            (None, Some(shard)) if self.stopping.is_none() && self.is_given(shard) => {
+            // The map gives it to another by now: this zone waits to be given one again.
+            (None, Some(shard)) if !self.is_given(shard) => {
+                tracing::info!(zone = %self.me.zone, %shard, "given away");
+                self.keeper.assigned = None;
+                self.draining = false;
+                return;
+            }
+            (None, Some(shard)) if self.stopping.is_none() => {
                 Request::Acquire { shard, zone: self.me.zone.clone(), ttl: LEASE }
             }
-            _ => return,
+            (None, _) => return,
         };
         self.keeper.asked = Some(now);
         self.keeper.not_before = Some(now + RENEW_EVERY);
@@ -153,7 +160,7 @@ impl<G: Play> Zone<G> {
     /// place.
     fn is_given(&self, shard: ShardId) -> bool {
         let map = self.topology.as_ref();
-        map.is_some_and(|map| map.endpoint(shard) == Some(&self.me) || map.is_retiring(shard))
+        map.is_some_and(|map| map.endpoint(shard) == Some(&self.me))
     }
 
     /// When a request that was made at the tick's time may be relied upon until, by the machine's clock.

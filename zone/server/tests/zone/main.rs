@@ -2,6 +2,8 @@
 
 mod bounds;
 mod client;
+mod frozen;
 mod library;
 mod process;
+mod server;
 mod world;
