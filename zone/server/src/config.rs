@@ -38,6 +38,8 @@ pub struct ZoneConfig<R> {
     pub rules: R,
     /// Faults that its transport injects from the start.
     pub fault: Option<FaultPlan>,
+    /// Whether it crashes when it is told to: for tests and chaos experiments only.
+    pub allow_faults: bool,
     /// How long a player without a client stays in the world.
     pub linger: Duration,
     /// Whether an operator watches this zone and answers [`ZoneStats::store_question`](crate::stats::ZoneStats). A zone that
@@ -58,6 +60,7 @@ impl<R: Default> ZoneConfig<R> {
             capacity: DEFAULT_CAPACITY,
             rules: R::default(),
             fault: None,
+            allow_faults: false,
             linger: LINGER,
             has_operator: false,
         }

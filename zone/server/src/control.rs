@@ -1,13 +1,14 @@
 //! The control contract over gRPC: what an operator asks of a zone in a process of its own.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use darkages_topology::control::zone_control_server::ZoneControl;
 use darkages_topology::control::{
-    AnswerStoreRequest, AnswerStoreResponse, AssignRequest, AssignResponse, Count, Distribution, DrainRequest,
-    DrainResponse, PushTopologyRequest, PushTopologyResponse, Stage as WireStage, StatsRequest, StatsResponse,
-    Totals as WireTotals,
+    AnswerStoreRequest, AnswerStoreResponse, AssignRequest, AssignResponse, Count, CrashRequest, CrashResponse,
+    Distribution, DrainRequest, DrainResponse, PushTopologyRequest, PushTopologyResponse, Stage as WireStage,
+    StatsRequest, StatsResponse, Totals as WireTotals,
 };
 use darkages_topology::map::{MAX_SHARD_ID, ZoneEndpoint};
 use darkages_topology::{ShardEpoch, ShardId, Topology};
@@ -15,7 +16,9 @@ use hdrhistogram::Histogram;
 use tonic::{Request, Response, Status};
 
 use crate::handle::{HandleError, ZoneHandle};
+use crate::handoff::CrashPoint;
 use crate::stats::{Stage, Totals, ZoneStats};
+use crate::zone::CrashOrder;
 
 /// Bytes of a map, at most: what the store keeps.
 const MAX_TOPOLOGY_BYTES: usize = darkages_store::limits::MAX_TOPOLOGY_BYTES;
@@ -68,6 +71,11 @@ impl ZoneControl for ControlService {
         Ok(Response::new(AnswerStoreResponse {}))
     }
 
+    async fn crash(&self, request: Request<CrashRequest>) -> Result<Response<CrashResponse>, Status> {
+        self.zone.crash_at(order(&request.into_inner())?).map_err(status)?;
+        Ok(Response::new(CrashResponse {}))
+    }
+
     async fn stats(&self, request: Request<StatsRequest>) -> Result<Response<StatsResponse>, Status> {
         let StatsRequest { positions, totals } = request.into_inner();
         let mut response = response(&self.zone.stats(), positions);
@@ -85,8 +93,27 @@ fn read(json: &[u8]) -> Result<Arc<Topology>, Status> {
     Ok(Arc::new(map))
 }
 
+/// The order to crash, `None` for none.
+fn order(request: &CrashRequest) -> Result<Option<CrashOrder>, Status> {
+    let CrashRequest { point, visit, with_shard } = request;
+    if point.is_empty() {
+        return Ok(None);
+    }
+    let Some(point) = CrashPoint::of_label(point) else {
+        let points = CrashPoint::ALL.map(CrashPoint::label).join(", ");
+        return Err(Status::invalid_argument(format!("point {point:?} is unknown: give one of {points}")));
+    };
+    let visit = NonZeroU32::new(*visit)
+        .ok_or_else(|| Status::invalid_argument("visit is 0: give 1 for the next time that the zone gets there"))?;
+    let with = (*with_shard != 0).then_some(ShardId(*with_shard));
+    Ok(Some(CrashOrder { point, visit, with }))
+}
+
 fn status(error: HandleError) -> Status {
-    Status::unavailable(error.to_string())
+    match error {
+        HandleError::Stopped | HandleError::Busy => Status::unavailable(error.to_string()),
+        HandleError::FaultsRefused => Status::failed_precondition(error.to_string()),
+    }
 }
 
 fn micros(time: Duration) -> u32 {

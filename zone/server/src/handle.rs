@@ -13,6 +13,7 @@ use darkages_transport::{FaultPlan, Waker};
 
 use crate::metrics::Metrics;
 use crate::stats::{SharedTotals, Totals, ZoneState, ZoneStats};
+use crate::zone::CrashOrder;
 
 /// Commands that wait for a zone's thread, at most. It takes all of them every tick.
 pub const MAX_COMMANDS: usize = 256;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Drain,
     StoreAnswer { epoch: ShardEpoch, round: u64, reached: bool },
     Fault(Option<FaultPlan>),
+    Crash(Option<CrashOrder>),
     Shutdown,
 }
 
@@ -49,6 +51,9 @@ pub enum HandleError {
     /// [`MAX_COMMANDS`] wait.
     #[error("the zone is busy: {MAX_COMMANDS} commands wait already; try again")]
     Busy,
+    /// It was started without [`allow_faults`](crate::ZoneConfig::allow_faults).
+    #[error("the zone takes no faults: start it with --allow-faults")]
+    FaultsRefused,
 }
 
 /// A running zone. Clones are handles of the same zone.
@@ -60,6 +65,7 @@ pub struct ZoneHandle {
     pub(crate) shown: Arc<Shown>,
     pub(crate) metrics: Metrics,
     pub(crate) totals: SharedTotals,
+    pub(crate) allows_faults: bool,
     pub(crate) thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -116,6 +122,17 @@ impl ZoneHandle {
     /// When the zone has stopped or is busy.
     pub fn set_fault(&self, fault: Option<FaultPlan>) -> Result<(), HandleError> {
         self.tell(Command::Fault(fault))
+    }
+
+    /// Lets it crash: its process kills itself at the point that the order names. `None` calls the order off.
+    ///
+    /// # Errors
+    /// When the zone takes no faults, has stopped or is busy.
+    pub fn crash_at(&self, order: Option<CrashOrder>) -> Result<(), HandleError> {
+        if !self.allows_faults {
+            return Err(HandleError::FaultsRefused);
+        }
+        self.tell(Command::Crash(order))
     }
 
     /// How it is, as of a tick ago or so.

@@ -64,6 +64,9 @@ struct Options {
     /// End as on SIGTERM when standard input is closed, so that it never outlives whoever started it
     #[arg(long)]
     exit_on_stdin_close: bool,
+    /// Crash when the control API says so, at the point that it names; for tests
+    #[arg(long)]
+    allow_faults: bool,
     /// Seed of the faults that follow
     #[arg(long, default_value_t = 0)]
     fault_seed: u64,
@@ -102,6 +105,7 @@ fn run(options: Options) -> anyhow::Result<()> {
         capacity: options.capacity,
         fault,
         has_operator: true,
+        allow_faults: options.allow_faults,
         ..ZoneConfig::new(ZoneId(options.zone.clone()), options.listen, world_key)
     };
     let zone = spawn::<DefaultGame>(config, store.clone(), runtime.handle())

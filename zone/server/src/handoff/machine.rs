@@ -145,6 +145,15 @@ impl ZoneMachine {
         }
     }
 
+    /// The taker of the player, while the commit of their handoff is with the store.
+    #[must_use]
+    pub fn committing_to(&self, player: PlayerId) -> Option<ShardId> {
+        match &self.players.get(&player)?.role {
+            Role::Owned(owned) => owned.out.as_ref().filter(|out| out.is_committing()).map(|out| out.to.shard),
+            _ => None,
+        }
+    }
+
     /// The handoff for which this zone expects the player's client.
     #[must_use]
     pub fn expects(&self, player: PlayerId) -> Option<HandoffId> {

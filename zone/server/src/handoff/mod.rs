@@ -11,6 +11,8 @@
 //!   until the record is closed and put into the record when the taker is silent; a taker that waits too long looks there.
 //! - Every change of owner, also claiming, taking over and taking back, raises the owner epoch by one.
 //!
+//! Where a zone can be told to crash, phase by phase, is [`CrashPoint`]; the driver passes the points.
+//!
 //! # What the driver does
 //!
 //! One machine per incarnation: acquire the shard's lease, then [`ZoneMachine::new`] with its [`Fence`] and pass
@@ -61,6 +63,7 @@ mod action;
 mod border;
 mod config;
 mod core;
+mod crash_point;
 mod entry;
 mod event;
 mod incoming;
@@ -82,6 +85,7 @@ mod wire;
 pub use action::{Action, CallId, StoreRequest};
 pub use border::{has_left, who_moves};
 pub use config::{Config, Variant};
+pub use crash_point::{CrashPoint, Side};
 pub use event::{Event, Moment, StoreAnswer};
 pub use inputs::InputBuffer;
 pub use machine::{Counts, NotNow, ZoneMachine};

@@ -65,6 +65,11 @@ impl Outgoing {
         self.progress.is_before_commit()
     }
 
+    /// Whether the commit is with the store.
+    pub const fn is_committing(&self) -> bool {
+        matches!(self.progress, Progress::Committing(_))
+    }
+
     /// A handoff that was given up, found committed, and is to be taken back.
     fn found(open: OpenHandoff, record: &OwnerRecord, now: Tick) -> Self {
         let to = Fence { shard: record.owner, epoch: ShardEpoch(0) };

@@ -15,7 +15,7 @@ use darkages_topology::{EntityId, PlayerId, Position, ShardId, Tick};
 
 use super::Zone;
 use super::refused::Refused;
-use crate::handoff::{Event, NotNow, Reason, Subject, who_moves};
+use crate::handoff::{CrashPoint, Event, NotNow, Reason, Subject, who_moves};
 use crate::peers::Frame;
 use crate::play::{Play, code_of, request_from};
 use crate::storage::Request;
@@ -295,6 +295,7 @@ impl<G: Play> Zone<G> {
         life.durables.under_way.insert(id, outcome);
         let transaction = Transaction { request: id, states, event, answer };
         self.storage.ask(Request::Commit { fence, transaction });
+        self.reached(CrashPoint::TransactionAsked, None);
     }
 
     /// The store's answer to a transaction.
@@ -320,6 +321,7 @@ impl<G: Play> Zone<G> {
         }
         let outcome = life.durables.under_way.remove(&transaction.request);
         if is_durable {
+            self.reached(CrashPoint::TransactionDone, None);
             self.answer(player, RequestId(number), code_of(outcome.unwrap_or(Outcome::Done)));
         } else {
             // The record is another's: the machine looks, and whoever acts goes on from the record.

@@ -14,7 +14,7 @@ use darkages_transport::{Channel, CloseReason, Event as TransportEvent, SessionI
 use super::Zone;
 use super::keeper::READY_AFTER_GHOSTS;
 use crate::clients::{Client, Load, MAX_BAD_MESSAGES};
-use crate::handoff::{Event, PeerMessage, Reason, Subject, has_left};
+use crate::handoff::{CrashPoint, Event, PeerMessage, Reason, Subject, has_left};
 use crate::metrics::{Label, ReasonLabel};
 use crate::peers::{Frame, fence};
 use crate::play::Play;
@@ -248,8 +248,10 @@ impl<G: Play> Zone<G> {
         if let PeerMessage::Release { subject: Subject::Player(player), cut, .. } = &message {
             self.cuts.insert(*player, *cut);
         }
+        let point = CrashPoint::received(&message);
         // Messages die with the incarnation that they were meant for.
         self.step_of(to, Event::Peer { from, to, message });
+        self.reached(point, from.shard);
     }
 
     fn remote_action(&mut self, id: darkages_sim::ActionId, target: EntityId, sent: Tick, action: &[u8]) {

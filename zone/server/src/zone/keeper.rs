@@ -14,7 +14,7 @@ use super::{Life, SHUTDOWN_GRACE, Zone};
 use crate::config::LEASE;
 use crate::hall::Hall;
 use crate::handle::Command;
-use crate::handoff::{Config, Event, Subject, Variant, ZoneMachine};
+use crate::handoff::{Config, CrashPoint, Event, Subject, Variant, ZoneMachine};
 use crate::play::Play;
 use crate::storage::Request;
 
@@ -80,6 +80,7 @@ impl<G: Play> Zone<G> {
                     tracing::info!(zone = %self.me.zone, %shard, "assigned");
                     self.keeper.assigned = Some(shard);
                     self.keeper.not_before = None;
+                    self.reached(CrashPoint::Assigned, None);
                     self.keep_lease(now);
                 }
             }
@@ -95,6 +96,7 @@ impl<G: Play> Zone<G> {
                     tracing::warn!(%error, "the faults stay as they were");
                 }
             }
+            Command::Crash(order) => self.crash = order,
             Command::Shutdown => self.shut_down(now),
         }
     }
@@ -259,12 +261,14 @@ impl<G: Play> Zone<G> {
             hall: Hall::new(world, topology, fence.shard),
             durables: Durables::default(),
             ready_at: Some(self.tick.plus(READY_WITHIN)),
+            has_taken: false,
             wanted: Default::default(),
             displaced: Default::default(),
         });
         self.step(Event::Ready { ready: false });
         self.metrics.serving.set(1);
         self.endpoint.gatekeeper_mut().shard = Some(fence.shard);
+        self.reached(CrashPoint::LeaseAcquired, None);
     }
 
     /// The incarnation is over: nobody is acted for. Clients join anew, players who may not have arrived are remembered.
@@ -297,6 +301,7 @@ impl<G: Play> Zone<G> {
         if !life.is_empty() || !(is_gone || is_stopping) {
             return;
         }
+        self.reached(CrashPoint::Emptied, None);
         tracing::info!(zone = %self.me.zone, %fence, "let go");
         self.dismiss_everybody(if is_stopping { ClosingCode::Shutdown } else { ClosingCode::Rejoin });
         self.life = None;

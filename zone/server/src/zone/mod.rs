@@ -4,6 +4,7 @@
 //! tick's deadline it simulates and sends. Nothing here waits for anything else: the store is asked through a queue, and a
 //! tick that could not be kept is counted, not made up for.
 
+mod crash;
 mod durable;
 mod ghosts;
 mod inbox;
@@ -44,6 +45,8 @@ use crate::replication::scene::SceneBuilder;
 use crate::stats::{SharedTotals, StageTimes, TickRing, ZoneState, ZoneStats};
 use crate::storage::Storage;
 
+pub use crash::CrashOrder;
+
 use durable::Durables;
 use ghosts::GhostBands;
 use keeper::Keeper;
@@ -79,6 +82,8 @@ struct Life<G: Play> {
     durables: Durables<G>,
     /// When it lets players in by handoffs, while it does not yet: once it can show them what its neighbours showed.
     ready_at: Option<Tick>,
+    /// Whether a player was handed over to it.
+    has_taken: bool,
     /// Subjects that were wanted elsewhere because of where they stand.
     wanted: BTreeSet<Subject>,
     /// Those of them who lost their ground to a change of the map.
@@ -140,6 +145,8 @@ struct Zone<G: Play> {
     draining: bool,
     reaches_store: bool,
     stopping: Option<Instant>,
+    /// Where it was told to crash.
+    crash: Option<CrashOrder>,
 }
 
 /// Starts a zone. It waits unassigned until it is given a shard.
@@ -177,6 +184,7 @@ where
     let (metrics, totals) = (Metrics::new(), SharedTotals::default());
     let clock = TickClock::new(now, unix);
     let name = format!("zone-{}", config.zone);
+    let allows_faults = config.allow_faults;
     let zone = Zone::<G> {
         key: config.key(),
         rng: StdRng::from_rng(&mut rand::rng()),
@@ -214,11 +222,12 @@ where
         draining: false,
         reaches_store: true,
         stopping: None,
+        crash: None,
         config,
     };
     let thread = std::thread::Builder::new().name(name).spawn(move || zone.run())?;
     let thread = Arc::new(Mutex::new(Some(thread)));
-    Ok(ZoneHandle { endpoint: me, commands: command, waker, shown, metrics, totals, thread })
+    Ok(ZoneHandle { endpoint: me, commands: command, waker, shown, metrics, totals, allows_faults, thread })
 }
 
 impl<G: Play> Zone<G> {

@@ -11,7 +11,7 @@ use darkages_transport::{Channel, CloseReason, SessionId};
 
 use super::replicate::SNAPSHOT_TICKS;
 use super::{Asked, Zone};
-use crate::handoff::{Action, Cause, Dismissal, Outcome, StoreRequest, Subject};
+use crate::handoff::{Action, Cause, CrashPoint, Dismissal, Outcome, StoreRequest, Subject};
 use crate::metrics::{Label, OutcomeLabel};
 use crate::peers::Frame;
 use crate::play::Play;
@@ -33,8 +33,10 @@ impl<G: Play> Zone<G> {
     fn act(&mut self, me: Fence, action: Action) {
         match action {
             Action::Send { to, message } => {
+                let point = CrashPoint::sent(&message);
                 if let Some(session) = self.peers.session_of(to) {
                     self.send_frame(session, &Frame::Handoff(message.encode(to)));
+                    self.reached(point, to.shard);
                 }
             }
             Action::Store { call, player, request: StoreRequest::Look } => {
@@ -45,13 +47,19 @@ impl<G: Play> Zone<G> {
                 asked.swap_calls.push((call, player));
                 asked.swaps.push(swap);
             }
-            Action::Redirect { player, handoff, to, owner_epoch } => self.redirect(player, handoff, to, owner_epoch),
+            Action::Redirect { player, handoff, to, owner_epoch } => {
+                self.redirect(player, handoff, to, owner_epoch);
+                self.reached(CrashPoint::RedirectSent, to.shard);
+            }
             Action::CancelRedirect { player, handoff } => {
                 self.tell(player, &ZoneMessage::RedirectCancelled { handoff });
             }
             Action::Playing { player, owner_epoch, cause, client, commands } => {
                 self.playing(player, owner_epoch, cause, client);
                 self.start_requests(player, commands);
+                let life = self.life.as_mut().filter(|_| cause == Cause::Released);
+                let is_first = life.is_some_and(|life| !std::mem::replace(&mut life.has_taken, true));
+                self.reached(CrashPoint::acting(cause, is_first), None);
             }
             Action::EpochRaised { player, owner_epoch } => {
                 if let Some(client) = self.clients.of_player(player) {
@@ -82,7 +90,9 @@ impl<G: Play> Zone<G> {
         for (fence, asked) in std::mem::take(&mut self.asked) {
             let Asked { looks, swap_calls, swaps } = asked;
             if !swaps.is_empty() {
+                let (point, taker) = self.commit_among(&swaps, fence).unzip();
                 self.storage.ask(Request::Swap { fence, calls: swap_calls, swaps });
+                self.reached(point, taker);
             }
             if !looks.is_empty() {
                 self.storage.ask(Request::Owners { fence, calls: looks });

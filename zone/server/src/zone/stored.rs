@@ -3,7 +3,7 @@
 use darkages_store::{Committed, Saved, StoreError};
 
 use super::Zone;
-use crate::handoff::{Event, StoreAnswer};
+use crate::handoff::{CrashPoint, Event, StoreAnswer};
 use crate::metrics::{Label, ReasonLabel};
 use crate::play::Play;
 use crate::storage::Answer;
@@ -18,13 +18,18 @@ impl<G: Play> Zone<G> {
             Answer::Swapped { fence, calls, result } => {
                 let answers = each(result, calls.len(), StoreAnswer::Swapped);
                 for ((call, player), answer) in calls.into_iter().zip(answers) {
+                    let taker = self.taker_of_commit(player, &answer);
+                    self.reached(taker.map(|_| CrashPoint::CommitDone), taker);
                     self.step_of(fence, Event::Stored { call, player, answer });
+                    self.reached(taker.map(|_| CrashPoint::Committed), taker);
                 }
             }
             Answer::Owners { fence, calls, result } => {
                 let answers = each(result, calls.len(), StoreAnswer::Looked);
                 for ((call, player), answer) in calls.into_iter().zip(answers) {
+                    let (point, giver) = self.commit_in(player, &answer).unzip();
                     self.step_of(fence, Event::Stored { call, player, answer });
+                    self.reached(point, giver);
                 }
             }
             Answer::Saved { fence, players, result } => {

@@ -1,11 +1,12 @@
 //! A zone as a process: the real `zone-server` binary, told over its control API what to serve.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
 use crate::client::TestClient;
 use crate::server::{Server, json};
 use crate::world::STILL;
-use darkages_topology::control::{AssignRequest, DrainRequest, PushTopologyRequest};
+use darkages_topology::control::{AssignRequest, CrashRequest, DrainRequest, PushTopologyRequest};
 use darkages_topology::{PlayerId, Position, Rect, ShardId, Topology};
 use rustix::process::Signal;
 use tokio::runtime::Runtime;
@@ -66,6 +67,35 @@ fn a_process_is_assigned_serves_a_player_and_saves_it_on_sigterm() {
     client.play_until(STILL, "being shown", |client| client.entity().is_some_and(|me| client.sees(me).is_some()));
     let me = client.entity().expect("welcomed");
     assert_eq!(client.sees(me).expect("shown").position, spawn);
+}
+
+#[test]
+fn a_zone_crashes_where_it_is_told_to_and_only_if_it_allows_faults() {
+    let data = tempfile::tempdir().expect("a folder");
+    let data_flags = ["--data", data.path().to_str().expect("a plain name")];
+    let runtime = runtime();
+    let order = |point: &str, visit| CrashRequest { point: point.to_owned(), visit, with_shard: 0 };
+
+    let server = Server::start(data.path(), "zone-0", &data_flags);
+    let mut control = server.control(&runtime);
+    let refused = runtime.block_on(control.client.crash(order("assigned", 1))).expect_err("it allows no faults");
+    assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
+    assert!(refused.message().contains("start it with --allow-faults"), "{refused}");
+    drop(server);
+
+    let mut server = Server::start(data.path(), "zone-0", &[&data_flags[..], &["--allow-faults"]].concat());
+    let mut control = server.control(&runtime);
+    let mut crash = |order| runtime.block_on(control.client.crash(order));
+    let refused = crash(order("lunch", 1)).expect_err("there is no such point");
+    assert!(refused.message().contains("lunch") && refused.message().contains("lease-acquired"), "{refused}");
+    let refused = crash(order("assigned", 0)).expect_err("it cannot crash at no time");
+    assert!(refused.message().contains("visit is 0"), "{refused}");
+    crash(order("assigned", 1)).expect("told");
+    crash(order("", 0)).expect("the order is called off");
+    crash(order("lease-acquired", 1)).expect("told");
+    let map = whole().assign(ShardId(1), control.endpoint()).expect("assigned");
+    runtime.block_on(control.client.assign(AssignRequest { shard: 1, topology: json(&map) })).expect("assigned");
+    assert_eq!(server.ended().signal(), Some(Signal::KILL.as_raw()));
 }
 
 #[test]
