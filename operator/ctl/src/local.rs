@@ -1,11 +1,13 @@
 //! `darkages local`: a whole world in one process. Validate, bring up, run, bring down, look again, report.
 
 mod audit;
+mod chaos;
 mod cpu;
 mod degraded;
 mod drive;
 mod faults;
 mod feed;
+mod freezes;
 pub mod home;
 mod kills;
 mod options;
@@ -17,6 +19,7 @@ mod report;
 mod spawn;
 mod sum;
 mod tally;
+mod terms;
 mod world;
 mod zones;
 
@@ -77,7 +80,10 @@ fn live(
     let outcome = run.finish(swarm.as_ref(), &stop, report)?;
     let Some(swarm) = swarm else { return Ok((outcome, History::default())) };
     let ended = swarm.join().context("running the bots")?;
-    sum::swarm(report, &ended.report, options.kill.is_some());
+    sum::swarm(report, &ended.report, options.crashes());
+    if outcome.interrupted {
+        report.violations.retain(|violation| violation.invariant != sum::NOT_BACK);
+    }
     Ok((outcome, ended.history))
 }
 
@@ -90,7 +96,7 @@ fn start_swarm(options: &Options, swarm: SwarmOptions, url: &str) -> anyhow::Res
         seconds: u32::try_from(length.as_secs()).context("the length of the run")?,
         seed: options.seed,
         fault: world::fault_plan(options),
-        crashes: options.kill.is_some(),
+        crashes: options.crashes(),
     };
     Swarm::start(config).context("starting the bots")
 }

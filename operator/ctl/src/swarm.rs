@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     directory: String,
 
-    /// What the bots do: gather, crowd, spread, border, hotspots, trade or churn
+    /// What the bots do: gather, crowd, spread, border, hotspots, trade, churn or caravan
     #[arg(long, value_name = "W", default_value_t = Workload::Spread)]
     workload: Workload,
 
@@ -188,6 +188,7 @@ impl Told {
             ("inputs lost", report.inputs_lost),
             ("inputs applied twice", report.inputs_duplicated),
             ("bots that never joined", u64::from(report.never_joined)),
+            ("bots that did not come back", u64::from(report.never_returned)),
         ];
         let named: Vec<String> =
             counts.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect();

@@ -1,32 +1,31 @@
-//! `darkages local --processes`: zones as processes that are killed again and again, on a real Redis.
+//! `darkages local --processes`: zones as processes that are killed and frozen again and again, on a real Redis.
 
-use std::path::Path;
-use std::process::Command;
+mod run;
 
-use darkages_servers::redis::Server;
-
-const DARKAGES: &str = env!("CARGO_BIN_EXE_darkages");
+use run::run;
 
 #[test]
 fn zones_are_killed_and_nothing_acknowledged_is_lost() {
-    // Beside the command's, where the build puts both.
-    let binary = Path::new(DARKAGES).with_file_name("zone-server");
-    assert!(binary.is_file(), "{} is not built: cargo build --bin zone-server", binary.display());
-    let redis = Server::start(&["--appendfsync", "always"]);
-    let flags =
-        "local --processes --players 40 --workload trade --zones 2 --seconds 30 --kill zone:every=7s --headless --json";
-    let output = Command::new(DARKAGES)
-        .args(flags.split_whitespace())
-        .args(["--store", &format!("redis://{}", redis.address())])
-        .output()
-        .expect("the built command starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    let report = run("--players 40 --workload trade --zones 2 --seconds 30 --kill zone:every=7s");
     assert!(report["kills"].as_u64() >= Some(2), "{report:#}");
+    assert_eq!(report["kills_by"]["random"], report["kills"]);
     assert!(report["trades"]["done"].as_u64() >= Some(20), "{report:#}");
-    for nothing in ["acked_lost", "acked_duplicated", "items_duplicated"] {
+}
+
+#[test]
+fn zones_that_freeze_past_their_lease_are_replaced_and_nothing_acknowledged_is_lost() {
+    let report = run("--players 40 --workload caravan --zones 2 --seconds 30 --freeze zone:every=7s,for=3s");
+    assert!(report["freezes"].as_u64() >= Some(2), "{report:#}");
+    assert!(report["rejoins"].as_u64() >= Some(2), "nobody noticed: {report:#}");
+    assert_eq!(report["kills"], 0);
+    assert!(report["trades"]["done"].as_u64() >= Some(20), "{report:#}");
+}
+
+#[test]
+fn zones_that_freeze_for_a_moment_lose_nobody() {
+    let report = run("--players 20 --workload caravan --zones 2 --seconds 20 --freeze zone:every=3s,for=300ms");
+    assert!(report["freezes"].as_u64() >= Some(2), "{report:#}");
+    for nothing in ["disconnects", "rejoins", "inputs_lost", "inputs_duplicated"] {
         assert_eq!(report[nothing], 0, "{nothing}: {report:#}");
     }
-    assert_eq!(report["violations"], serde_json::json!([]), "{report:#}");
-    assert_eq!(output.status.code(), Some(0), "{said}");
 }

@@ -1,18 +1,19 @@
 //! The loop of a run: look, plan, write, tell, show; ten times a second until it is over.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use darkages_checker::{Doubles, owners};
 use darkages_client::swarm::SwarmHandle;
-use darkages_topology::Topology;
+use darkages_topology::{ShardId, Topology, ZoneEndpoint};
 
 use super::audit;
+use super::chaos::Chaos;
 use super::cpu::{CpuTime, Meter};
 use super::degraded::Degraded;
 use super::feed::Feed;
-use super::kills::Killer;
 use super::options::{MAX_PLAYERS, Options};
 use super::pilot::{Pilot, Step};
 use super::progress::Progress;
@@ -30,7 +31,7 @@ const METER_EVERY: Duration = Duration::from_secs(1);
 /// that was cut five times merges as often.
 const SETTLE_WITHIN: Duration = Duration::from_secs(45);
 
-/// No zone is killed so shortly before the bots leave: longer than any recovery takes.
+/// No zone is killed or frozen so shortly before the bots leave: longer than any recovery takes.
 const SPARED: Duration = Duration::from_secs(8);
 
 /// Zones that wait for a shard.
@@ -44,8 +45,7 @@ pub struct Run<'a> {
     feed: Feed,
     doubles: Doubles,
     degraded: Degraded,
-    /// Once the bots are in.
-    killer: Option<Killer>,
+    chaos: Chaos,
     progress: Progress,
     meter: Meter,
     started: Instant,
@@ -63,6 +63,8 @@ pub struct Outcome {
     pub cpu: CpuTime,
     /// When the store did not answer.
     pub degraded: Degraded,
+    /// Whether it was ended before its time.
+    pub interrupted: bool,
 }
 
 impl<'a> Run<'a> {
@@ -80,7 +82,7 @@ impl<'a> Run<'a> {
             feed: Feed::default(),
             doubles: Doubles::default(),
             degraded: Degraded::default(),
-            killer: None,
+            chaos: Chaos::default(),
             progress: Progress::new(options.progress),
             meter: Meter::new(),
             started: now,
@@ -122,21 +124,23 @@ impl<'a> Run<'a> {
     ) -> anyhow::Result<Outcome> {
         let started = Instant::now();
         self.meter = Meter::new();
-        self.killer = self.options.kill.map(|plan| Killer::new(plan, self.options.seed, self.started.elapsed()));
+        self.chaos.begin(self.options, self.started.elapsed());
         loop {
             let over = match swarm {
                 Some(swarm) => swarm.is_over(),
                 None => self.options.length.is_some_and(|length| started.elapsed() >= length),
             };
-            if over || (self.interrupted && swarm.is_none()) {
+            let ends = self.interrupted || self.chaos.is_over(self.started.elapsed(), SPARED);
+            if over || (ends && swarm.is_none()) {
                 break;
             }
             self.spare_the_end(started);
             self.look(stop, report)?;
-            if let Some(swarm) = swarm.filter(|_| self.interrupted) {
+            if let Some(swarm) = swarm.filter(|_| ends) {
                 swarm.stop();
             }
         }
+        self.cease();
         self.meter.read();
         let (measured, cpu) = (started.elapsed(), self.meter.used());
         if swarm.is_some() && !self.interrupted {
@@ -144,7 +148,8 @@ impl<'a> Run<'a> {
         }
         self.degraded.end(self.started.elapsed());
         self.progress.finish();
-        Ok(Outcome { pilot: self.pilot, measured, cpu, degraded: self.degraded })
+        let (degraded, interrupted) = (self.degraded, self.interrupted);
+        Ok(Outcome { pilot: self.pilot, measured, cpu, degraded, interrupted })
     }
 
     /// Waits for the merges that follow when everybody has left.
@@ -173,8 +178,10 @@ impl<'a> Run<'a> {
         self.interrupted |= stop.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout);
         let looks = self.world.pool.looks();
         let now = self.started.elapsed();
-        self.kill(now, &looks, report);
-        let Step { write, done, zones_wanted } = self.pilot.step(now, &looks);
+        let told = (&mut *report, &self.progress);
+        self.chaos.step(now, &looks, self.pilot.map(), &mut self.world.pool, told);
+        let lapsed = self.lapsed(&looks);
+        let Step { write, done, zones_wanted } = self.pilot.step(now, &looks, &lapsed);
         let unix_ms = unix_ms();
         for evidence in self.doubles.note(looks.iter().filter_map(seen)) {
             report.violated("I1", evidence);
@@ -209,21 +216,25 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Kills a zone when it is time to.
-    fn kill(&mut self, now: Duration, looks: &[Look], report: &mut Report) {
-        let victim = self.killer.as_mut().and_then(|killer| killer.victim(now, looks));
-        if let Some(victim) = victim.filter(|victim| self.world.pool.kill(victim)) {
-            report.kills += 1;
-            self.progress.say(&format!("killed {}", victim.zone));
-        }
+    /// The shards of zones that say nothing and have lost their lease: the second signal of a death. The store is asked about
+    /// those only.
+    fn lapsed(&self, looks: &[Look]) -> BTreeSet<ShardId> {
+        let is_silent = |zone: &ZoneEndpoint| looks.iter().any(|look| look.endpoint == *zone && look.is_silent());
+        let silent = self.pilot.served().filter(|(_, zone)| is_silent(zone));
+        silent.filter(|(shard, zone)| self.world.has_lost_lease(*shard, &zone.zone)).map(|(shard, _)| shard).collect()
     }
 
-    /// Kills nobody in the last seconds of the bots, who have to come back and say what they have.
+    /// Does nothing to zones in the last seconds of the bots, who have to come back and say what they have.
     fn spare_the_end(&mut self, started: Instant) {
         let is_near = |length: Duration| started.elapsed() + SPARED > length;
         if self.options.length.is_some_and(is_near) {
-            self.killer = None;
+            self.cease();
         }
+    }
+
+    fn cease(&mut self) {
+        let looks = self.world.pool.looks();
+        self.chaos.cease(&looks, &mut self.world.pool);
     }
 
     fn show(&mut self, unix_ms: u64, looks: &[Look], now: Duration) {

@@ -9,6 +9,7 @@ use darkages_plan::config::{CutConfig, MergeConfig, SlideConfig, SplitConfig};
 use darkages_topology::Rect;
 
 use super::faults::{self, Faults};
+use super::freezes::FreezePlan;
 use super::kills::KillPlan;
 use crate::bounds::Bounds;
 use crate::exit::BadInput;
@@ -45,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     players: u32,
 
-    /// What the bots do: gather, crowd, spread, border, hotspots, trade or churn
+    /// What the bots do: gather, crowd, spread, border, hotspots, trade, churn or caravan
     #[arg(long, value_name = "W", default_value = "gather")]
     workload: String,
 
@@ -94,9 +95,15 @@ pub struct Args {
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     store: Option<String>,
 
-    /// Kill a zone process again and again, like zone:every=10s; needs --processes
+    /// Kill a zone process again and again, like zone:every=10s; needs --processes. With at=POINT in the middle of a handoff, a
+    /// trade, a split or a merge, like zone:every=10s,at=committed; at=any takes all points in turn; side=giver, taker, both,
+    /// trade, shard or some of them with + between; rounds=1 ends the run after each was tried once
     #[arg(long, value_name = "WHAT")]
     kill: Option<String>,
+
+    /// Freeze a zone process again and again, like zone:every=15s,for=3s; needs --processes
+    #[arg(long, value_name = "WHAT")]
+    freeze: Option<String>,
 
     /// Where the directory and the live map listen [default: 127.0.0.1:8080; any free port when headless]
     #[arg(long, value_name = "ADDR")]
@@ -140,6 +147,8 @@ pub struct Options {
     pub store: Option<String>,
     /// What is killed.
     pub kill: Option<KillPlan>,
+    /// What is frozen.
+    pub freeze: Option<FreezePlan>,
     /// Where the directory listens.
     pub http: SocketAddr,
     /// Whether to show progress.
@@ -161,6 +170,18 @@ pub struct SwarmOptions {
     pub length: Duration,
 }
 
+impl Options {
+    /// Whether zones crash on purpose, so that players lose their sessions and the last moment of their play.
+    pub fn crashes(&self) -> bool {
+        self.kill.is_some() || self.freeze.is_some_and(|plan| plan.outlasts_leases())
+    }
+
+    /// Whether zones are told where to crash.
+    pub fn aims(&self) -> bool {
+        self.kill.as_ref().is_some_and(|plan| !plan.shots.is_empty())
+    }
+}
+
 impl Args {
     /// Checks every flag.
     ///
@@ -169,7 +190,7 @@ impl Args {
     pub fn check(self) -> Result<Options, BadInput> {
         let Self { players, workload, seconds, seed, split_at, zones, .. } = self;
         let Self { bounds, loss, delay_ms, jitter_ms, data, http, headless, report, json, .. } = self;
-        let Self { processes, store, kill, .. } = self;
+        let Self { processes, store, kill, freeze, .. } = self;
         let workload = workload.parse::<Workload>().map_err(|error| BadInput::new(format!("--workload: {error}")))?;
         within("--players", u64::from(players), 0, u64::from(MAX_PLAYERS))?;
         within("--zones", zones as u64, 1, MAX_ZONES as u64)?;
@@ -183,6 +204,9 @@ impl Args {
         }
         if kill.is_some() && !processes {
             return Err(BadInput::new("--kill: only processes can be killed: give --processes as well"));
+        }
+        if freeze.is_some() && !processes {
+            return Err(BadInput::new("--freeze: only processes can be frozen: give --processes as well"));
         }
         let length = seconds.or((players > 0).then_some(DEFAULT_SECONDS)).map(Duration::from_secs);
         let swarm = length.filter(|_| players > 0).map(|length| SwarmOptions { players, workload, length });
@@ -198,6 +222,7 @@ impl Args {
             processes,
             store,
             kill: kill.as_deref().map(KillPlan::parse).transpose()?,
+            freeze: freeze.as_deref().map(FreezePlan::parse).transpose()?,
             http: address(http.as_deref().unwrap_or(if headless { HEADLESS_HTTP } else { DEFAULT_HTTP }))?,
             progress: !headless,
             report,
@@ -303,6 +328,7 @@ mod tests {
         assert!(complaint("--loss 101").starts_with("--loss is \"101\""));
         assert!(complaint("--processes").contains("give --store URL as well"));
         assert!(complaint("--kill zone:every=10s").contains("give --processes as well"));
+        assert!(complaint("--freeze zone:every=15s,for=3s").contains("give --processes as well"));
         assert!(complaint("--delay-ms 5001").starts_with("--delay-ms is 5001"));
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use darkages_plan::{Change, Condition, ConfigError, Observed, Operation, Plan, PlanConfig, Planner, Report};
+use darkages_plan::{Change, Condition, ConfigError, Observed, Operation, Plan, PlanConfig, Planner, Report, Signals};
 use darkages_topology::{Revision, ShardId, Topology, ZoneEndpoint};
 
 use super::tally::Tally;
@@ -73,9 +73,9 @@ impl Pilot {
         self.followed.is_empty() && self.map.retiring().is_empty()
     }
 
-    /// Looks at the zones and plans.
-    pub fn step(&mut self, now: Duration, looks: &[Look]) -> Step {
-        let observed = self.observe(now, looks);
+    /// Looks at the zones and plans. `lapsed`: the shards whose zone has certainly lost its lease.
+    pub fn step(&mut self, now: Duration, looks: &[Look], lapsed: &BTreeSet<ShardId>) -> Step {
+        let observed = self.observe(now, looks, lapsed);
         self.note_crowds(&observed);
         let done = self.follow(now, looks);
         let Plan { operations, refused: _, zones_wanted } = self.planner.plan(&observed);
@@ -121,37 +121,52 @@ impl Pilot {
         self.map = map;
     }
 
-    fn observe(&self, now: Duration, looks: &[Look]) -> Observed {
+    fn observe(&self, now: Duration, looks: &[Look], lapsed: &BTreeSet<ShardId>) -> Observed {
         let mut reports = BTreeMap::new();
-        for look in looks.iter().filter(|look| matches!(look.life, Life::Serving | Life::Retiring)) {
+        let reports_now = |look: &&Look| matches!(look.life, Life::Serving | Life::Retiring) && !look.is_silent();
+        for look in looks.iter().filter(reports_now) {
             if let Some(shard) = look.shard.filter(|shard| self.map.endpoint(*shard) == Some(&look.endpoint)) {
                 reports.insert(shard, report(look));
             }
         }
         let free = |look: &&Look| {
-            look.life == Life::Standby && !look.draining && self.map.served_by(&look.endpoint.zone).is_none()
+            look.life == Life::Standby
+                && !look.draining
+                && !look.is_silent()
+                && self.map.served_by(&look.endpoint.zone).is_none()
         };
         Observed {
             now,
             map: self.map.clone(),
             reports,
-            conditions: self.conditions(looks),
+            conditions: self.conditions(looks, lapsed),
             standby: looks.iter().filter(free).map(|look| look.endpoint.clone()).collect(),
             desired_shards: Some(self.at_least),
         }
     }
 
-    /// A zone lives in this process, so a zone of the map that is not here, or is here and has ended, is dead beyond doubt.
-    fn conditions(&self, looks: &[Look]) -> BTreeMap<ShardId, Condition> {
+    /// The shards whose zone the map names and who are on their own, with that zone.
+    pub fn served(&self) -> impl Iterator<Item = (ShardId, &ZoneEndpoint)> {
         let ground = self.map.shards().iter().filter_map(|shard| Some((shard.id, shard.zone.as_ref()?)));
-        let retiring = self.map.retiring().iter().map(|retiring| (retiring.id, &retiring.zone));
-        let condition = |zone: &ZoneEndpoint| match looks.iter().find(|look| look.endpoint == *zone) {
-            None => Some(Condition::Dead),
-            Some(look) if look.life == Life::Over => Some(Condition::Dead),
-            Some(look) if look.draining => Some(Condition::Draining),
-            Some(_) => None,
+        ground.chain(self.map.retiring().iter().map(|retiring| (retiring.id, &retiring.zone)))
+    }
+
+    /// A zone is this run's own, so one of the map that is not here, or is here and has ended, is dead beyond doubt. One that
+    /// is here and says nothing may be busy or frozen; it is dead once its lease is over as well.
+    fn conditions(&self, looks: &[Look], lapsed: &BTreeSet<ShardId>) -> BTreeMap<ShardId, Condition> {
+        let condition = |shard: ShardId, zone: &ZoneEndpoint| {
+            let look = looks.iter().find(|look| look.endpoint == *zone);
+            let process_ended = look.is_none_or(|look| look.life == Life::Over);
+            let signals = Signals {
+                missed_reports: process_ended || look.is_some_and(Look::is_silent),
+                process_ended,
+                links_lost: false,
+                lease_over: lapsed.contains(&shard),
+            };
+            let is_draining = look.is_some_and(|look| look.draining);
+            if signals.dead() { Some(Condition::Dead) } else { is_draining.then_some(Condition::Draining) }
         };
-        ground.chain(retiring).filter_map(|(shard, zone)| Some((shard, condition(zone)?))).collect()
+        self.served().filter_map(|(shard, zone)| Some((shard, condition(shard, zone)?))).collect()
     }
 
     fn note_crowds(&mut self, observed: &Observed) {

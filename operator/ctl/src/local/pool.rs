@@ -6,10 +6,12 @@ mod said;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use darkages_server::handle::{HandleError, ZoneHandle};
 use darkages_server::stats::{Totals, ZoneState, ZoneStats};
+use darkages_server::zone::CrashOrder;
 use darkages_server::{ZoneConfig, zone};
 use darkages_sim::DefaultGame;
 use darkages_store::Store;
@@ -63,13 +65,16 @@ pub struct Pool {
     failed: u32,
     /// What zones have done whose processes have ended.
     ended: Vec<Totals>,
+    /// Processes that have ended and nobody has asked about.
+    gone: Vec<ZoneId>,
 }
 
 impl Pool {
     /// No zones yet.
     pub fn new(config: PoolConfig, store: Arc<dyn Store>, runtime: tokio::runtime::Handle) -> Self {
         let reach = Arc::new(Reach::watch(Arc::clone(&store), &runtime));
-        Self { config, store, reach, runtime, zones: Vec::new(), started: 0, failed: 0, ended: Vec::new() }
+        let (zones, ended, gone) = (Vec::new(), Vec::new(), Vec::new());
+        Self { config, store, reach, runtime, zones, started: 0, failed: 0, ended, gone }
     }
 
     /// Sees to it that `wanted` zones are on standby, unless there are as many as may be.
@@ -127,8 +132,10 @@ impl Pool {
 
     /// What all zones say of themselves. Processes that have ended are here no more.
     pub fn looks(&mut self) -> Vec<Look> {
-        let ended = self.zones.extract_if(.., Zone::has_ended).map(|zone| zone.totals());
-        self.ended.extend(ended);
+        for zone in self.zones.extract_if(.., Zone::has_ended) {
+            self.ended.push(zone.totals());
+            self.gone.push(zone.endpoint().zone.clone());
+        }
         for zone in &self.zones {
             zone.answer(&self.reach);
         }
@@ -158,6 +165,46 @@ impl Pool {
         let Some(Zone::Process(process)) = victim else { return false };
         process.kill();
         true
+    }
+
+    /// The processes that have ended since this was asked last.
+    pub fn take_ended(&mut self) -> Vec<ZoneId> {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// Lets a process crash at a point, and `partner` in the same moment. Those that have ended hear nothing.
+    pub fn order(&self, zone: &ZoneEndpoint, order: CrashOrder, partner: Option<&ZoneEndpoint>) {
+        let Some(process) = self.process(zone) else { return };
+        if let Err(error) = process.take_along(partner.and_then(|partner| self.process(partner))) {
+            return tracing::warn!(zone = %zone.zone, error = format!("{error:#}"), "the zone is not told to crash");
+        }
+        process.crash_at(Some(order));
+    }
+
+    /// Lets a process not crash any more.
+    pub fn call_off(&self, zone: &ZoneEndpoint) {
+        if let Some(process) = self.process(zone) {
+            process.crash_at(None);
+        }
+    }
+
+    /// Stops a process in the middle of whatever it does, until it is thawed. Says whether there was one.
+    pub fn freeze(&self, zone: &ZoneEndpoint) -> bool {
+        self.process(zone).is_some_and(Process::freeze)
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self, zone: &ZoneEndpoint) {
+        if let Some(process) = self.process(zone) {
+            process.thaw();
+        }
+    }
+
+    fn process(&self, endpoint: &ZoneEndpoint) -> Option<&Process> {
+        self.zones.iter().find_map(|zone| match zone {
+            Zone::Process(process) if process.endpoint() == endpoint => Some(process),
+            _ => None,
+        })
     }
 
     /// The processes that zones run in, besides this one.
@@ -274,6 +321,7 @@ fn look(endpoint: &ZoneEndpoint, stats: &ZoneStats) -> Look {
         }),
         positions,
         handles,
+        silent_for: Duration::ZERO,
     }
 }
 

@@ -74,6 +74,12 @@ pub struct Report {
     pub moves: u64,
     /// Zone processes that were killed.
     pub kills: u64,
+    /// Kills by the point at which they landed: `random` for any moment, `POINT,both` for both sides of a handoff.
+    pub kills_by: BTreeMap<String, u64>,
+    /// Kills at a point to which no zone came in time: they did not happen.
+    pub kills_missed: BTreeMap<String, u64>,
+    /// Zone processes that were frozen and woke up.
+    pub freezes: u64,
     /// From the last authoritative snapshot of a zone that crashed to the next one that a client got, by client.
     pub recovery_ms: GapMs,
     /// How much of its play a client lost with a crash: the inputs that were taken back, in time.
@@ -173,8 +179,20 @@ impl Report {
         text
     }
 
+    /// What was done to zones on purpose, and what it cost the players.
+    fn write_harm(&self, out: &mut String) -> fmt::Result {
+        let Self { kills, kills_by, kills_missed, freezes, recovery_ms, rollback_ms, .. } = self;
+        if *kills > 0 || *freezes > 0 || !kills_missed.is_empty() {
+            writeln!(out, "kills          {kills}{}, {freezes} freezes", reasons(kills_by))?;
+            writeln!(out, "recovery       {}; taken back {}", gap(recovery_ms), gap(rollback_ms))?;
+        }
+        if !kills_missed.is_empty() {
+            writeln!(out, "kills missed  {}", reasons(kills_missed))?;
+        }
+        Ok(())
+    }
+
     fn write_table(&self, out: &mut String) -> fmt::Result {
-        let gap = |times: &GapMs| format!("p50 {:.1}  p99 {:.1}  max {:.1} ms", times.p50, times.p99, times.max);
         let age = |times: &AgeMs| format!("p50 {:.1}  p95 {:.1}  p99 {:.1} ms", times.p50, times.p95, times.p99);
         let who =
             if self.players == 0 { "no bots".to_owned() } else { format!("{} bots, {}", self.players, self.workload) };
@@ -197,11 +215,9 @@ impl Report {
             let seconds = self.store_degraded_ms / 1_000.0;
             writeln!(out, "store          did not answer {} times, {seconds:.1} s in all", self.store_degraded)?;
         }
+        self.write_harm(out)?;
         if self.players > 0 {
             let Self { inputs_sent, inputs_applied, inputs_lost, inputs_duplicated, .. } = self;
-            let reasons = |by: &BTreeMap<String, u64>| {
-                by.iter().map(|(reason, count)| format!(" ({count} {reason})")).collect::<String>()
-            };
             let why = reasons(&self.disconnects_by);
             writeln!(out, "clients        {} disconnects{why}, {} rejoins", self.disconnects, self.rejoins)?;
             writeln!(
@@ -236,6 +252,15 @@ impl Report {
         }
         writeln!(out, "invariants     {}", if self.violations.is_empty() { "all held" } else { "NOT ALL HELD" })
     }
+}
+
+fn gap(times: &GapMs) -> String {
+    let GapMs { p50, p99, max } = times;
+    format!("p50 {p50:.1}  p99 {p99:.1}  max {max:.1} ms")
+}
+
+fn reasons(by: &BTreeMap<String, u64>) -> String {
+    by.iter().map(|(reason, count)| format!(" ({count} {reason})")).collect()
 }
 
 #[cfg(test)]

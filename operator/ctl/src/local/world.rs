@@ -15,7 +15,7 @@ use darkages_directory::stream::Broadcast;
 use darkages_directory::view::{WorldView, WorldWatch};
 use darkages_protocol::{TicketKey, WorldKey};
 use darkages_store::{Store, SystemClock, TopologyDocument, TopologySwapped};
-use darkages_topology::Topology;
+use darkages_topology::{ShardId, Topology, ZoneId};
 use darkages_transport::fault::{FaultPlan, LinkFaults};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -36,6 +36,9 @@ const RATE: Rate = Rate { per_second: 1_000.0, burst: 4.0 * MAX_PLAYERS as f64 }
 
 /// How long the store may take to answer a map that is written. Meanwhile nobody looks at the zones.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
+
+/// How long the store may take to say who holds a lease. Meanwhile nobody looks at the zones either.
+const LEASE_ANSWER: Duration = Duration::from_millis(100);
 
 /// A world that is open.
 pub struct World {
@@ -129,6 +132,14 @@ impl World {
         }
     }
 
+    /// Whether nobody holds the lease of this shard, or another zone than `zone` does. `false` while the store does not say.
+    pub fn has_lost_lease(&self, shard: ShardId, zone: &ZoneId) -> bool {
+        let _runtime = self.runtime.enter();
+        let look = tokio::time::timeout(LEASE_ANSWER, self.store.look(shard));
+        let Ok(Ok(lease)) = self.runtime.block_on(look) else { return false };
+        lease.is_none_or(|lease| !lease.is_live() || lease.zone != *zone)
+    }
+
     /// Lets the zones save everybody and end, then closes the directory. The store stays open for a last look.
     pub fn stop(&mut self) {
         self.pool.shutdown();
@@ -204,7 +215,14 @@ fn program(options: &Options, home: &Home, world_key: &[u8; 32]) -> anyhow::Resu
     }
     let store = options.store.clone().context("--processes needs --store")?;
     let world_key_file = home.write_key(world_key)?;
-    Ok(Program { binary, store, world: WORLD_NAME.to_owned(), world_key_file, capacity: capacity(options) })
+    Ok(Program {
+        binary,
+        store,
+        world: WORLD_NAME.to_owned(),
+        world_key_file,
+        capacity: capacity(options),
+        allow_faults: options.aims(),
+    })
 }
 
 /// Players that one zone takes in, at most.

@@ -6,6 +6,9 @@ use darkages_plan::TickBreakdown;
 use darkages_server::stats::Stage;
 use darkages_topology::{Position, Revision, ShardId, Tick, ZoneEndpoint};
 
+/// A zone counts as silent after so long: twenty of its answers are missing.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
+
 /// What one zone says of itself.
 #[derive(Clone, Debug)]
 pub struct Look {
@@ -35,6 +38,20 @@ pub struct Look {
     pub positions: Vec<Position>,
     /// A number for each of them that stays the same while it is in the world.
     pub handles: Vec<u32>,
+    /// How long ago it said so.
+    pub silent_for: Duration,
+}
+
+impl Look {
+    /// Whether its answers are missing, so that what it said last says little.
+    pub fn is_silent(&self) -> bool {
+        self.silent_for >= SILENT_AFTER
+    }
+
+    /// Whether it serves players now.
+    pub fn serves_players(&self) -> bool {
+        self.life == Life::Serving && !self.handles.is_empty() && !self.is_silent()
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +73,7 @@ impl Look {
             costs: TickBreakdown::default(),
             positions: Vec::new(),
             handles: Vec::new(),
+            silent_for: Duration::ZERO,
         }
     }
 }

@@ -32,6 +32,8 @@ struct MadeUp {
     zones: Vec<Look>,
     started: u16,
     players: BTreeMap<u32, (usize, Position)>,
+    /// Shards whose lease is over.
+    lapsed: BTreeSet<ShardId>,
     events: Vec<&'static str>,
 }
 
@@ -39,7 +41,8 @@ impl MadeUp {
     fn new(map: Topology) -> Self {
         let pilot = Pilot::new(config(), 1, map).expect("the configuration is good");
         let (zones, players, events) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let mut world = Self { pilot, now: Duration::ZERO, zones, started: 10, players, events };
+        let lapsed = BTreeSet::new();
+        let mut world = Self { pilot, now: Duration::ZERO, zones, started: 10, players, lapsed, events };
         world.start();
         world.start();
         world
@@ -64,7 +67,7 @@ impl MadeUp {
             let here = self.players.iter().filter(|(_, (zone, _))| *zone == index);
             (zone.handles, zone.positions) = here.map(|(player, (_, position))| (*player, *position)).unzip();
         }
-        let step = self.pilot.step(self.now, &self.zones);
+        let step = self.pilot.step(self.now, &self.zones, &self.lapsed);
         if let Some((map, operations)) = step.write {
             map.validate().expect("every map that is written tiles its bounds");
             self.events.extend(operations.iter().map(|operation| operation.change.label()));
@@ -145,6 +148,24 @@ fn a_new_world_gets_zones_and_splits_when_it_is_full() {
     let times = world.pilot.tally().split_times();
     assert!(times[0] >= Duration::from_millis(250) && times[0] < Duration::from_secs(2), "{times:?}");
     assert!(world.pilot.is_settled());
+}
+
+#[test]
+fn a_silent_zone_is_replaced_once_its_lease_is_over() {
+    let mut world = MadeUp::new(Topology::whole(ground()).expect("it is large enough"));
+    world.run(Duration::from_secs(1));
+    let zone = world.pilot.map().endpoint(ShardId(1)).expect("it is served").clone();
+    let serving = world.zones.iter().position(|look| look.endpoint == zone).expect("it is here");
+    world.lapsed.insert(ShardId(1));
+    world.run(Duration::from_secs(3));
+    assert_eq!(world.events, ["assign"], "it answers, whatever the store says");
+    world.lapsed.clear();
+    world.zones[serving].silent_for = Duration::from_secs(9);
+    world.run(Duration::from_secs(3));
+    assert_eq!(world.events, ["assign"], "it may be busy");
+    world.lapsed.insert(ShardId(1));
+    world.step();
+    assert_ne!(world.pilot.map().endpoint(ShardId(1)), Some(&zone), "{:?}", world.events);
 }
 
 #[test]

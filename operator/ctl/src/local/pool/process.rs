@@ -3,11 +3,14 @@
 //! What flows in are orders, what flows out is the newest thing that the process said of itself. It is killed when this is
 //! dropped, and ends by itself when this program dies, so that nothing outlives a run.
 
+mod harm;
+
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +21,7 @@ use darkages_topology::control::zone_control_client::ZoneControlClient;
 use darkages_topology::control::{AnswerStoreRequest, AssignRequest, PushTopologyRequest, StatsRequest, StatsResponse};
 use darkages_topology::{ShardId, Topology, ZoneEndpoint, ZoneId};
 use darkages_transport::FaultPlan;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
@@ -54,11 +58,14 @@ pub struct Program {
     pub world_key_file: PathBuf,
     /// Players that it takes in, at most.
     pub capacity: usize,
+    /// Whether it crashes when it is told to.
+    pub allow_faults: bool,
 }
 
 /// What a process said last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Said {
+    at: Instant,
     stats: StatsResponse,
     totals: Totals,
 }
@@ -71,6 +78,8 @@ pub struct Process {
     runtime: Handle,
     said: Arc<Mutex<Said>>,
     watch: JoinHandle<()>,
+    /// Spares the process that dies with this one, once it is set.
+    along: Mutex<Option<Arc<AtomicBool>>>,
 }
 
 impl Process {
@@ -86,11 +95,14 @@ impl Process {
         reach: Arc<Reach>,
         runtime: &Handle,
     ) -> anyhow::Result<Self> {
-        let Program { binary, store, world, world_key_file, capacity } = program;
+        let Program { binary, store, world, world_key_file, capacity, allow_faults } = program;
         let mut command = Command::new(binary);
         command.args(["--zone", &name.0, "--world", world, "--store", store]);
         command.arg("--world-key-file").arg(world_key_file);
         command.args(["--seed", &seed.to_string(), "--capacity", &capacity.to_string()]);
+        if *allow_faults {
+            command.arg("--allow-faults");
+        }
         if let Some(fault) = fault {
             command.args(fault_flags(fault));
         }
@@ -116,9 +128,9 @@ impl Process {
             }
         };
         let endpoint = said::endpoint(&first).context("reading the zone's address")?;
-        let said = Arc::new(Mutex::new(Said { stats: first, totals: Totals::default() }));
+        let said = Arc::new(Mutex::new(Said { at: Instant::now(), stats: first, totals: Totals::default() }));
         let watch = runtime.spawn(watch(control.clone(), Arc::clone(&said), reach));
-        Ok(Self { child, endpoint, control, runtime: runtime.clone(), said, watch })
+        Ok(Self { child, endpoint, control, runtime: runtime.clone(), said, watch, along: Mutex::default() })
     }
 
     /// Its name, address and key.
@@ -128,7 +140,8 @@ impl Process {
 
     /// What it said last of itself.
     pub fn look(&self) -> Look {
-        said::look(&self.endpoint, &self.said().stats)
+        let said = self.said();
+        said::look(&self.endpoint, &said.stats, said.at.elapsed())
     }
 
     /// What it has done in its life, as far as it came to say so.
@@ -173,20 +186,16 @@ impl Process {
         });
     }
 
-    /// Ends it in the middle of whatever it does, as a crash would.
-    pub fn kill(&mut self) {
-        stop(&mut self.child);
-    }
-
     /// Lets it save its players and end, and takes its last word on its life.
     pub fn shutdown(&mut self) {
+        self.spare(None);
+        self.thaw();
         let mut control = self.control.clone();
         let last = StatsRequest { positions: false, totals: true };
         if let Ok(stats) = self.runtime.block_on(within(control.stats(last))) {
             self.said().take(stats);
         }
-        let ended =
-            rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM);
+        let ended = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let deadline = Instant::now() + ENDS_WITHIN;
         while ended.is_ok() && !self.is_over() && Instant::now() < deadline {
             std::thread::park_timeout(Duration::from_millis(5));
@@ -208,6 +217,7 @@ impl Said {
             self.totals = said::totals(&totals);
         }
         self.stats = stats;
+        self.at = Instant::now();
     }
 }
 

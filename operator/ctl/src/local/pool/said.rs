@@ -31,7 +31,7 @@ pub fn endpoint(stats: &StatsResponse) -> anyhow::Result<ZoneEndpoint> {
 }
 
 /// A look at the zone.
-pub fn look(endpoint: &ZoneEndpoint, stats: &StatsResponse) -> Look {
+pub fn look(endpoint: &ZoneEndpoint, stats: &StatsResponse, silent_for: Duration) -> Look {
     let micros = |us: u32| Duration::from_micros(u64::from(us));
     let time = |stage: Stage| {
         let told = stats.stages.iter().filter(|told| told.name == stage.label());
@@ -58,6 +58,7 @@ pub fn look(endpoint: &ZoneEndpoint, stats: &StatsResponse) -> Look {
         costs: breakdown(stats.players, u64::from(stats.views), stats.ghosts, time),
         positions: positions.take(stats.handles.len()).collect(),
         handles: stats.handles.clone(),
+        silent_for,
     }
 }
 
@@ -108,7 +109,7 @@ mod tests {
             ..StatsResponse::default()
         };
         let endpoint = endpoint(&stats).expect("an address and a key");
-        let look = look(&endpoint, &stats);
+        let look = look(&endpoint, &stats, Duration::ZERO);
         assert_eq!((look.positions, look.shard, look.life), (vec![Position { x: 1, y: 2 }], None, Life::Over));
         assert!(super::endpoint(&StatsResponse { public_key: vec![7; 31], ..stats }).is_err());
     }
