@@ -179,6 +179,12 @@ impl Node {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
+    /// The URL of a keyspace at this node; `rest` are further options, each after a `&`.
+    #[must_use]
+    pub fn url(&self, keyspace: &str, rest: &str) -> String {
+        format!("cql://cassandra:cassandra@{}:{CQL_PORT}/{keyspace}?replication=1&timeout=20s{rest}", self.address)
+    }
+
     /// Sends the node a signal by its name.
     ///
     /// # Panics
@@ -217,7 +223,7 @@ pub fn new_keyspace() -> String {
 /// # Panics
 /// When the shared node does not start.
 pub fn url(keyspace: &str, rest: &str) -> String {
-    format!("cql://cassandra:cassandra@{}:{CQL_PORT}/{keyspace}?replication=1&timeout=20s{rest}", shared().address)
+    shared().url(keyspace, rest)
 }
 
 /// Loopback addresses on which nobody listens to our ports.
