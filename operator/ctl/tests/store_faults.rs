@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use darkages_servers::cassandra::{self, CQL_PORT, Node};
 use darkages_servers::redis::{self, Deployment, Server};
@@ -58,6 +58,13 @@ impl Played {
         serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
     }
 
+    /// When the world last told of something that begins so, since 1970.
+    fn told(&self, what: &str) -> Option<Duration> {
+        let is_it = |event: &&Value| event["text"].as_str().is_some_and(|text| text.starts_with(what));
+        let event = self.picture()?["events"].as_array()?.iter().rfind(is_it)?["t"].as_u64()?;
+        Some(Duration::from_millis(event))
+    }
+
     fn players(&self) -> Option<u64> {
         Some(self.picture()?["zones"].as_array()?.iter().filter_map(|zone| zone["players"].as_u64()).sum())
     }
@@ -75,8 +82,7 @@ impl Played {
 
     /// Waits until the world says that its store is away, and then as [`plays_on`](Self::plays_on).
     fn plays_on_without_a_store(&self) {
-        let says = |event: &Value| event["text"].as_str().is_some_and(|text| text.starts_with("StoreDegraded"));
-        wait_for("StoreDegraded", || self.picture()?["events"].as_array()?.iter().any(says).then_some(()));
+        wait_for("StoreDegraded", || self.told("StoreDegraded"));
         self.plays_on();
     }
 
@@ -157,7 +163,12 @@ fn a_slow_store_makes_trades_slow_and_nothing_else() {
 
 fn fails_over(mut servers: Deployment) {
     let url = servers.url.clone();
-    let report = play(&url, 40, |_| servers.fail_over(WORLD));
+    let report = play(&url, 40, |world| {
+        let promoted = servers.fail_over(WORLD).duration_since(UNIX_EPOCH).expect("now is after 1970");
+        let again = wait_for("the world has its store again", || world.told("the store answers again"));
+        println!("durable actions again {:?} after the promotion was seen", again.saturating_sub(promoted));
+    });
+    println!("late ticks: {}", report["ticks_late_ratio"]);
     assert!(report["trades"]["done"].as_u64() >= Some(PLAYERS), "{report:#}");
     assert!(report["store_degraded"].as_u64() >= Some(1), "{report:#}");
 }

@@ -1,6 +1,7 @@
 //! The ways in which Redis is run: alone, with TLS, behind sentinels, as a cluster.
 
 use std::fs;
+use std::time::SystemTime;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::Signal;
@@ -195,17 +196,19 @@ impl Deployment {
     }
 
     /// Kills the primary of `world`, waits until another server has taken its place, and starts the dead one anew, as a
-    /// replica.
+    /// replica. Says when the other one was seen to be the primary.
     ///
     /// # Panics
     /// When nobody takes its place.
-    pub fn fail_over(&mut self, world: &str) {
+    pub fn fail_over(&mut self, world: &str) -> SystemTime {
         let dead = self.primary_of(world, None).expect("a primary");
         self.servers[dead].kill();
         let heir = wait_for("a new primary", || self.primary_of(world, Some(dead)));
+        let promoted = SystemTime::now();
         let port = self.servers[heir].port.to_string();
         let follow = ["--replicaof", "127.0.0.1", &port];
         self.servers[dead].restart(if self.is_cluster { &[] } else { &follow });
         wait_for("a replica that is back", || self.servers[dead].follows().then_some(()));
+        promoted
     }
 }

@@ -85,13 +85,19 @@ async fn trades_survive(deployment: Deployment, fault: fn(&mut Deployment)) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trades_survive_the_death_of_a_primary_behind_sentinels() {
     let deployment = tokio::task::spawn_blocking(deployments::sentinel).await.expect("it starts");
-    trades_survive(deployment, |deployment| deployment.fail_over(WORLD)).await;
+    trades_survive(deployment, |deployment| {
+        deployment.fail_over(WORLD);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trades_survive_the_death_of_a_primary_of_a_cluster() {
     let deployment = tokio::task::spawn_blocking(deployments::cluster).await.expect("it starts");
-    trades_survive(deployment, |deployment| deployment.fail_over(WORLD)).await;
+    trades_survive(deployment, |deployment| {
+        deployment.fail_over(WORLD);
+    })
+    .await;
 }
 
 /// What it was asked before it froze it still does when it wakes up, as the primary that it is not any more.
