@@ -11,7 +11,6 @@ mod freezes;
 pub mod home;
 mod kills;
 mod options;
-mod pilot;
 mod pool;
 mod progress;
 mod reach;
@@ -21,7 +20,6 @@ mod sum;
 mod tally;
 mod terms;
 mod world;
-mod zones;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -51,7 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     world.stop();
     let (outcome, history) = outcome?;
     let totals = world.pool.totals();
-    sum::planner(&mut report, outcome.pilot.tally());
+    sum::planner(&mut report, &outcome.tally);
     sum::zones(&mut report, &totals);
     sum::store(&mut report, &outcome.degraded);
     sum::machine(&mut report, outcome.measured, outcome.cpu, rss_mib);

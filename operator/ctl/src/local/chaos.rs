@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use darkages_plan::Look;
 use darkages_topology::{Topology, ZoneId};
 
 use super::freezes::{Freezer, Frost};
@@ -11,7 +12,6 @@ use super::options::Options;
 use super::pool::Pool;
 use super::progress::Progress;
 use super::report::Report;
-use super::zones::Look;
 
 /// Name of a kill at a random moment, in the report.
 const AT_RANDOM: &str = "random";

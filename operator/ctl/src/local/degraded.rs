@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::zones::Look;
+use darkages_plan::Look;
 
 /// How often the store was away from zones, and for how long in all.
 #[derive(Debug, Default)]
@@ -53,13 +53,20 @@ impl Degraded {
 
 #[cfg(test)]
 mod tests {
+    use darkages_topology::{ZoneEndpoint, ZoneId};
+
     use super::*;
+
     #[test]
     fn each_time_is_told_when_it_begins_and_when_it_ends() {
         let at = Duration::from_millis;
         let mut degraded = Degraded::default();
-        let fine = Look::made_up("a".into(), 1);
-        let mut cut_off = Look::made_up("b".into(), 2);
+        let zone = |name: &str| ZoneEndpoint {
+            zone: ZoneId(name.into()),
+            address: ([127, 0, 0, 1], 1).into(),
+            public_key: [0; 32],
+        };
+        let (fine, mut cut_off) = (Look::standby(zone("a")), Look::standby(zone("b")));
         cut_off.store_away = vec!["redis".into()];
         assert_eq!(degraded.note(at(100), std::slice::from_ref(&fine)), None);
         let told = degraded.note(at(200), &[fine.clone(), cut_off.clone()]).expect("it begins");

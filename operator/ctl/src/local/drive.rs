@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use darkages_checker::{Doubles, owners};
 use darkages_client::swarm::SwarmHandle;
+use darkages_plan::{Change, Life, Look, Pilot, Step};
 use darkages_topology::{ShardId, Topology, ZoneEndpoint};
 
 use super::audit;
@@ -15,11 +16,10 @@ use super::cpu::{CpuTime, Meter};
 use super::degraded::Degraded;
 use super::feed::Feed;
 use super::options::{MAX_PLAYERS, Options};
-use super::pilot::{Pilot, Step};
 use super::progress::Progress;
 use super::report::Report;
+use super::tally::Tally;
 use super::world::{World, Written};
-use super::zones::{Life, Look};
 
 /// Time between two looks at the zones.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -45,6 +45,7 @@ pub struct Run<'a> {
     feed: Feed,
     doubles: Doubles,
     degraded: Degraded,
+    tally: Tally,
     chaos: Chaos,
     progress: Progress,
     meter: Meter,
@@ -55,8 +56,8 @@ pub struct Run<'a> {
 
 /// What a run was.
 pub struct Outcome {
-    /// The planner with its counts and the last map.
-    pub pilot: Pilot,
+    /// What happened to the map.
+    pub tally: Tally,
     /// How long the world was open, the bots' part when there were any.
     pub measured: Duration,
     /// Processor time of that part.
@@ -73,6 +74,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When the planner cannot work with its configuration.
     pub fn new(options: &'a Options, world: &'a mut World, map: Topology) -> anyhow::Result<Self> {
+        let tally = Tally::new(map.shards().len());
         let pilot = Pilot::new(options.plan, options.zones, map)?;
         let now = Instant::now();
         Ok(Self {
@@ -82,6 +84,7 @@ impl<'a> Run<'a> {
             feed: Feed::default(),
             doubles: Doubles::default(),
             degraded: Degraded::default(),
+            tally,
             chaos: Chaos::default(),
             progress: Progress::new(options.progress),
             meter: Meter::new(),
@@ -148,8 +151,8 @@ impl<'a> Run<'a> {
         }
         self.degraded.end(self.started.elapsed());
         self.progress.finish();
-        let (degraded, interrupted) = (self.degraded, self.interrupted);
-        Ok(Outcome { pilot: self.pilot, measured, cpu, degraded, interrupted })
+        let Self { tally, degraded, interrupted, .. } = self;
+        Ok(Outcome { tally, measured, cpu, degraded, interrupted })
     }
 
     /// Waits for the merges that follow when everybody has left.
@@ -187,6 +190,9 @@ impl<'a> Run<'a> {
             report.violated("I1", evidence);
         }
         for (operation, took) in &done {
+            if matches!(operation.change, Change::Split { .. }) {
+                self.tally.split_took(*took);
+            }
             if let Some(text) = self.feed.settled(unix_ms, operation, *took) {
                 self.progress.say(&text);
             }
@@ -200,6 +206,7 @@ impl<'a> Run<'a> {
                 Written::Done => {
                     audit::map(&map, report);
                     for operation in &operations {
+                        self.tally.changed(&operation.change, map.shards().len());
                         let text = self.feed.changed(unix_ms, operation);
                         self.progress.say(&format!("{text} ({})", operation.why));
                     }

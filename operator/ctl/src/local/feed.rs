@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use darkages_directory::timeline::{EventKind, Sample, Timeline};
 use darkages_directory::view::{Dot, WorldView, ZoneState, ZoneView};
-use darkages_plan::{Change, Operation};
+use darkages_plan::{Change, Life, Look, Operation};
 use darkages_topology::world::UNITS_PER_METRE;
 use darkages_topology::{Axis, Rect, ShardId, Topology, ZoneEndpoint};
-
-use super::zones::{Life, Look};
 
 /// Time between two samples of the charts, in milliseconds.
 const SAMPLE_EVERY_MS: u64 = 1_000;

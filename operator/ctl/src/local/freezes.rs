@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use darkages_plan::Look;
 use darkages_server::config::LEASE;
 use darkages_topology::ZoneEndpoint;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::terms::Terms;
-use super::zones::Look;
 use crate::exit::BadInput;
 
 /// Times between two freezes.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use darkages_plan::{Life, Look, Order, TickBreakdown, behind};
 use darkages_server::handle::{HandleError, ZoneHandle};
-use darkages_server::stats::{Totals, ZoneState, ZoneStats};
+use darkages_server::stats::{Stage, Totals, ZoneState, ZoneStats};
 use darkages_server::zone::CrashOrder;
 use darkages_server::{ZoneConfig, zone};
 use darkages_sim::DefaultGame;
@@ -20,9 +21,7 @@ use darkages_transport::FaultPlan;
 
 use self::process::Process;
 pub use self::process::Program;
-use super::pilot::{Order, behind};
 use super::reach::Reach;
-use super::zones::{Life, Look, breakdown};
 
 /// Zones that one run has at a time, at most: each is a thread or a process and a socket, and those that are over are used
 /// again.
@@ -322,6 +321,18 @@ fn look(endpoint: &ZoneEndpoint, stats: &ZoneStats) -> Look {
         positions,
         handles,
         silent_for: Duration::ZERO,
+    }
+}
+
+/// Stages by what they grow with. Ghosts come and go within the stages of players and views and have no time of their own.
+fn breakdown(players: u32, views: u64, ghosts: u32, time: impl Fn(Stage) -> Duration) -> TickBreakdown {
+    TickBreakdown {
+        players,
+        views,
+        ghosts,
+        player_time: time(Stage::Inputs) + time(Stage::Simulate),
+        view_time: time(Stage::Replicate) + time(Stage::Send),
+        ghost_time: Duration::ZERO,
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use darkages_plan::{Life, Look};
 use darkages_server::handoff::{CrashPoint, Side};
 use darkages_server::zone::CrashOrder;
 use darkages_topology::{Rect, ShardId, Topology, ZoneEndpoint};
@@ -11,7 +12,6 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::{KillPlan, Shot};
-use crate::local::zones::{Life, Look};
 
 /// How long a zone has to come to a point. A player crosses a border many times meanwhile; a crowd that gathers and leaves
 /// again makes zones split and merge.

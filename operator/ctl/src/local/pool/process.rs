@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use darkages_plan::Look;
 use darkages_server::stats::Totals;
 use darkages_topology::control::zone_control_client::ZoneControlClient;
 use darkages_topology::control::{AnswerStoreRequest, AssignRequest, PushTopologyRequest, StatsRequest, StatsResponse};
@@ -28,7 +29,6 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::said;
 use crate::local::reach::Reach;
-use crate::local::zones::Look;
 
 /// How long a process may take to say where it listens, and then to answer for the first time.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use darkages_plan::{Life, Look};
 use darkages_server::handoff::Outcome;
 use darkages_server::stats::{Stage, Totals};
 use darkages_topology::control::{Distribution, StatsResponse, Totals as WireTotals};
 use darkages_topology::{Position, Revision, ShardId, Tick, ZoneEndpoint, ZoneId};
 use hdrhistogram::Histogram;
 
-use crate::local::zones::{Life, Look, breakdown};
+use super::breakdown;
 
 /// Bytes of an answer, at most: positions of 10,000 players and the distributions of a long life fit many times.
 pub const MAX_ANSWER_BYTES: usize = 4 << 20;

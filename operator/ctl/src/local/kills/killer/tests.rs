@@ -1,17 +1,18 @@
 //! The killer aims at made-up zones.
 
-use darkages_topology::{Axis, Position, Side as Half, Tick};
+use darkages_topology::{Axis, Position, Side as Half, Tick, ZoneId};
 
 use super::*;
 
 const STEP: Duration = Duration::from_millis(100);
 
 fn standby(number: u16) -> Look {
-    Look::made_up(format!("zone-{number}"), number)
+    Look::standby(endpoint(number))
 }
 
 fn endpoint(number: u16) -> ZoneEndpoint {
-    standby(number).endpoint
+    let address = ([127, 0, 0, 1], number).into();
+    ZoneEndpoint { zone: ZoneId(format!("zone-{number}")), address, public_key: [0; 32] }
 }
 
 /// Two zones with players on either side of a border, and one that waits.

@@ -6,13 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use darkages_plan::{Change, Condition, ConfigError, Observed, Operation, Plan, PlanConfig, Planner, Report, Signals};
 use darkages_topology::{Revision, ShardId, Topology, ZoneEndpoint};
 
-use super::tally::Tally;
-use super::zones::{Life, Look};
+use crate::change::{Change, Operation};
+use crate::config::{ConfigError, PlanConfig};
+use crate::look::{Life, Look};
+use crate::observed::{Condition, Observed, Report, Signals};
+use crate::plan::{Plan, Planner};
 
-/// Changes that are followed at the same time, at most: two for each shard of the largest map that one machine serves.
+/// Changes that are followed at the same time, at most: two for each of a hundred shards. What is beyond it is carried out
+/// as well, and not told when it is over.
 const MAX_FOLLOWED: usize = 256;
 
 /// The planner of one world and what it remembers between two looks.
@@ -23,7 +26,6 @@ pub struct Pilot {
     map: Topology,
     followed: Vec<Followed>,
     crowded_since: BTreeMap<ShardId, Duration>,
-    tally: Tally,
 }
 
 /// A change that was written and whose players are not all over yet.
@@ -53,19 +55,13 @@ impl Pilot {
     /// When the configuration cannot be used.
     pub fn new(config: PlanConfig, at_least: usize, map: Topology) -> Result<Self, ConfigError> {
         let planner = Planner::new(config)?;
-        let tally = Tally::new(map.shards().len());
         let split_at = config.split.max_players;
-        Ok(Self { planner, split_at, at_least, map, followed: Vec::new(), crowded_since: BTreeMap::new(), tally })
+        Ok(Self { planner, split_at, at_least, map, followed: Vec::new(), crowded_since: BTreeMap::new() })
     }
 
     /// The map that is written.
     pub const fn map(&self) -> &Topology {
         &self.map
-    }
-
-    /// What has been counted.
-    pub const fn tally(&self) -> &Tally {
-        &self.tally
     }
 
     /// Whether everybody is where the map says.
@@ -96,7 +92,6 @@ impl Pilot {
     pub fn written(&mut self, now: Duration, map: Topology, operations: Vec<Operation>, looks: &[Look]) {
         self.map = map;
         for operation in operations {
-            self.tally.changed(&operation.change, self.map.shards().len());
             let shards = operation.change.shards();
             let due_since = shards.first().and_then(|shard| self.crowded_since.get(shard)).copied().unwrap_or(now);
             let astray = self.astray(looks).filter(|(shard, _)| shards.contains(shard)).collect();
@@ -200,11 +195,6 @@ impl Pilot {
             let undone = matches!(followed.operation.change, Change::Split { new, .. } if map.shard(new).is_none());
             !followed.astray.is_empty() && !undone
         });
-        for (operation, took) in &done {
-            if matches!(operation.change, Change::Split { .. }) {
-                self.tally.split_took(*took);
-            }
-        }
         done
     }
 }

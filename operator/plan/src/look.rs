@@ -1,10 +1,10 @@
-//! A zone of this process, as the planner sees it.
+//! What one zone says of itself, in the words of the planner.
 
 use std::time::Duration;
 
-use darkages_plan::TickBreakdown;
-use darkages_server::stats::Stage;
 use darkages_topology::{Position, Revision, ShardId, Tick, ZoneEndpoint};
+
+use crate::cost::TickBreakdown;
 
 /// A zone counts as silent after so long: twenty of its answers are missing.
 const SILENT_AFTER: Duration = Duration::from_secs(1);
@@ -44,23 +44,22 @@ pub struct Look {
 
 impl Look {
     /// Whether its answers are missing, so that what it said last says little.
+    #[must_use]
     pub fn is_silent(&self) -> bool {
         self.silent_for >= SILENT_AFTER
     }
 
     /// Whether it serves players now.
+    #[must_use]
     pub fn serves_players(&self) -> bool {
         self.life == Life::Serving && !self.handles.is_empty() && !self.is_silent()
     }
-}
 
-#[cfg(test)]
-impl Look {
-    /// A zone on standby.
-    pub fn made_up(name: String, port: u16) -> Self {
-        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    /// A zone that stands by and has said nothing more yet.
+    #[must_use]
+    pub fn standby(endpoint: ZoneEndpoint) -> Self {
         Self {
-            endpoint: ZoneEndpoint { zone: darkages_topology::ZoneId(name), address, public_key: [0; 32] },
+            endpoint,
             shard: None,
             life: Life::Standby,
             draining: false,
@@ -91,16 +90,4 @@ pub enum Life {
     Retiring,
     /// It has ended.
     Over,
-}
-
-/// Stages by what they grow with. Ghosts come and go within the stages of players and views and have no time of their own.
-pub fn breakdown(players: u32, views: u64, ghosts: u32, time: impl Fn(Stage) -> Duration) -> TickBreakdown {
-    TickBreakdown {
-        players,
-        views,
-        ghosts,
-        player_time: time(Stage::Inputs) + time(Stage::Simulate),
-        view_time: time(Stage::Replicate) + time(Stage::Send),
-        ghost_time: Duration::ZERO,
-    }
 }
