@@ -9,6 +9,7 @@ pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod control_tls;
 pub mod gate;
 pub mod hall;
 pub mod handle;

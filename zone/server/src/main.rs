@@ -11,13 +11,14 @@ use std::time::Duration;
 use clap::Parser;
 use darkages_server::config::DEFAULT_CAPACITY;
 use darkages_server::control::ControlService;
-use darkages_server::{ZoneConfig, ZoneHandle, http, spawn};
+use darkages_server::{ZoneConfig, ZoneHandle, control_tls, http, spawn};
 use darkages_sim::DefaultGame;
 use darkages_store::{Embedded, Store};
 use darkages_topology::ZoneId;
 use darkages_topology::control::zone_control_server::ZoneControlServer;
 use darkages_transport::fault::{FaultPlan, LinkFaults};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::TcpListenerStream;
 use tracing_subscriber::EnvFilter;
 
 /// Bad input: something that the user can put right.
@@ -42,6 +43,10 @@ struct Options {
     /// TCP address of the control API
     #[arg(long, default_value = "127.0.0.1:0")]
     control: SocketAddr,
+    /// Folder with tls.crt, tls.key and ca.crt, as a Secret of type kubernetes.io/tls is mounted: the control API listens to whoever has a
+    /// client certificate of ca.crt. Needed where others than this machine reach it
+    #[arg(long, value_name = "DIR")]
+    control_tls: Option<PathBuf>,
     /// TCP address of /metrics, /healthz and /readyz
     #[arg(long, default_value = "127.0.0.1:0")]
     http: SocketAddr,
@@ -95,6 +100,12 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> anyhow::Result<()> {
     use anyhow::Context as _;
+    if !options.control.ip().is_loopback() && options.control_tls.is_none() {
+        anyhow::bail!(
+            "--control {}: others reach this address: give --control-tls, or a loopback address",
+            options.control
+        );
+    }
     let world_key = read_key(&options.world_key_file)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let fault = fault(&options)?;
@@ -148,12 +159,22 @@ async fn serve(options: &Options, zone: &ZoneHandle) -> anyhow::Result<()> {
     let web = tokio::net::TcpListener::bind(options.http).await.with_context(|| format!("--http {}", options.http))?;
     println!("udp={} control={} http={}", zone.address(), control.local_addr()?, web.local_addr()?);
     let service = ZoneControlServer::new(ControlService::new(zone.clone()));
-    let incoming = tokio_stream::wrappers::TcpListenerStream::new(control);
-    let control = tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming);
+    let server = tonic::transport::Server::builder().add_service(service);
+    let control = async {
+        match &options.control_tls {
+            Some(folder) => {
+                let incoming = control_tls::accept(control, folder)
+                    .with_context(|| format!("--control-tls {}", folder.display()))?;
+                server.serve_with_incoming(incoming).await?;
+            }
+            None => server.serve_with_incoming(TcpListenerStream::new(control)).await?,
+        }
+        Ok(())
+    };
     let web = axum::serve(web, http::router(zone.clone())).into_future();
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
-        result = control => Ok(result?),
+        result = control => result,
         result = web => Ok(result?),
         _ = term.recv() => Ok(()),
         _ = int.recv() => Ok(()),

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod client;
+mod control_tls;
 mod frozen;
 mod library;
 mod process;

@@ -4,16 +4,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
 use crate::client::TestClient;
-use crate::server::{Server, json};
+use crate::server::{Server, json, runtime};
 use crate::world::STILL;
 use darkages_topology::control::{AssignRequest, CrashRequest, DrainRequest, PushTopologyRequest};
 use darkages_topology::{PlayerId, Position, Rect, ShardId, Topology};
 use rustix::process::Signal;
-use tokio::runtime::Runtime;
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
 
 fn whole() -> Topology {
     let bounds = Rect::from_metres(0.0, 0.0, 500.0, 500.0).expect("bounds");

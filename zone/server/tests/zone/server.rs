@@ -16,6 +16,11 @@ use tonic::transport::Channel;
 
 use crate::client::{DEADLINE, WORLD_KEY};
 
+/// For a test that waits for each answer.
+pub fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
 /// A running `zone-server`; killed when the test ends in any way.
 pub struct Server {
     process: Child,
@@ -54,6 +59,11 @@ impl Server {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("answers");
         answer
+    }
+
+    /// Where its control API listens.
+    pub const fn control_address(&self) -> SocketAddr {
+        self.control
     }
 
     pub fn signal(&self, signal: Signal) {
