@@ -77,10 +77,8 @@ clean: ## Remove everything that was built or installed here
 
 cassandra: .cache/cassandra/ready ## Get the Cassandra that tests of the CQL driver start
 
-cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under concurrent trades, and under a world
+cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under concurrent trades
 	$(CARGO) test --locked -p darkages-store --test cql -- --ignored
-	$(CARGO) build --locked -p darkages-server --bin zone-server
-	$(CARGO) test --locked -p darkages-ctl --test store_faults -- --ignored
 
 # Version and dependencies are pinned in the pom; nothing of it is linked into anything of ours.
 .cache/cassandra/ready: e2e/servers/cassandra/pom.xml

@@ -6,9 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use darkages_servers::cassandra::{self, CQL_PORT, Node};
 use darkages_servers::redis::{self, Deployment, Server};
-use darkages_servers::{Proxy, free_port, wait_for};
+use darkages_servers::{Proxy, cassandra, free_port, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -195,17 +194,4 @@ fn a_world_plays_on_while_redis_and_cql_are_both_away() {
         redis.signal(Signal::CONT);
     });
     assert_played_on(&report);
-}
-
-#[test]
-#[ignore = "takes a minute and three nodes; `make cql-cluster` runs it, alone"]
-fn a_world_plays_on_while_a_node_of_three_is_killed() {
-    let nodes = Node::cluster(3);
-    let hosts: Vec<_> = nodes.iter().map(|node| format!("{}:{CQL_PORT}", node.address)).collect();
-    let url = format!("cql://{}/world?replication=3&consistency=quorum&timeout=5s", hosts.join(","));
-    let report = play(&url, 60, |world| {
-        nodes[2].signal("KILL");
-        world.plays_on();
-    });
-    assert!(report["trades"]["done"].as_u64() >= Some(PLAYERS), "{report:#}");
 }
