@@ -1,12 +1,11 @@
-//! A Cassandra to try things with: `cargo run -p darkages-servers --example cassandra`. It needs what `make cassandra` gets, prints the
-//! URL of a store, and goes with its input: when that ends, or with Ctrl-C.
+//! Starts a Cassandra, for measuring and for trying things out, and prints the start of its URLs. It goes with the end of the
+//! input: `cargo run -p darkages-servers --example cassandra`, then Ctrl-D.
 
-use std::io::{self, Read as _};
+use std::io::Read as _;
 
 use darkages_servers::cassandra;
 
-fn main() -> io::Result<()> {
-    let node = cassandra::Node::start();
-    println!("{}", node.url("world", ""));
-    io::stdin().read_to_end(&mut Vec::new()).map(drop)
+fn main() -> std::io::Result<()> {
+    println!("{}", cassandra::url("world", ""));
+    std::io::stdin().read_to_end(&mut Vec::new()).map(drop)
 }

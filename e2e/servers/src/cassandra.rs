@@ -179,12 +179,6 @@ impl Node {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    /// The URL of a keyspace at this node; `rest` are further options, each after a `&`.
-    #[must_use]
-    pub fn url(&self, keyspace: &str, rest: &str) -> String {
-        format!("cql://cassandra:cassandra@{}:{CQL_PORT}/{keyspace}?replication=1&timeout=20s{rest}", self.address)
-    }
-
     /// Sends the node a signal by its name.
     ///
     /// # Panics
@@ -223,7 +217,7 @@ pub fn new_keyspace() -> String {
 /// # Panics
 /// When the shared node does not start.
 pub fn url(keyspace: &str, rest: &str) -> String {
-    shared().url(keyspace, rest)
+    format!("cql://cassandra:cassandra@{}:{CQL_PORT}/{keyspace}?replication=1&timeout=20s{rest}", shared().address)
 }
 
 /// Loopback addresses on which nobody listens to our ports.

@@ -77,11 +77,12 @@ fn live(
     };
     let outcome = run.finish(swarm.as_ref(), &stop, report)?;
     let Some(swarm) = swarm else { return Ok((outcome, History::default())) };
-    let ended = swarm.join().context("running the bots")?;
-    sum::swarm(report, &ended.report, options.crashes());
+    let mut ended = swarm.join().context("running the bots")?;
     if outcome.interrupted {
-        report.violations.retain(|violation| violation.invariant != sum::NOT_BACK);
+        // Players who lost their zone had no time to come back.
+        ended.report.never_returned = 0;
     }
+    sum::swarm(report, &ended.report, options.crashes());
     Ok((outcome, ended.history))
 }
 

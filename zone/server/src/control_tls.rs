@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -56,7 +56,7 @@ pub enum TlsError {
     },
     /// `ca.crt` holds no authority that clients can be checked by.
     #[error("ca.crt: {0}: give the certificates of those who sign for the operator")]
-    Authority(#[from] VerifierBuilderError),
+    Authority(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Certificate and key do not belong together, or are of a kind that is not supported.
     #[error("tls.crt and tls.key: {0}: give a certificate and its own key")]
     Pair(#[from] rustls::Error),
@@ -96,10 +96,11 @@ impl Files {
         let provider = Arc::new(ring::default_provider());
         let mut authorities = RootCertStore::empty();
         for certificate in self.certificates("ca.crt", &self.authority)? {
-            authorities.add(certificate)?;
+            authorities.add(certificate).map_err(|error| TlsError::Authority(error.into()))?;
         }
-        let clients =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), Arc::clone(&provider)).build()?;
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), Arc::clone(&provider))
+            .build()
+            .map_err(|error| TlsError::Authority(error.into()))?;
         let chain = self.certificates("tls.crt", &self.certificate)?;
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(self.malformed("tls.key", "a private key"))?;
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -135,27 +136,26 @@ async fn reload(mut held: Files, tell: watch::Sender<Arc<ServerConfig>>, found: 
     let mut complained = String::new();
     while tokio::time::timeout(RELOAD_EVERY, found.closed()).await.is_err() {
         let folder = held.folder.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let files = Files::read(&folder)?;
-            let config = files.config()?;
-            Ok::<_, TlsError>((files, config))
-        });
-        match read.await {
-            Ok(Ok((files, config))) => {
+        // It is not joined when the runtime ends.
+        let Ok(read) = tokio::task::spawn_blocking(move || Files::read(&folder)).await else { return };
+        let files = match read {
+            Ok(files) if files == held => {
                 complained.clear();
-                if files != held {
-                    tracing::info!("the control API has new certificates");
-                    held = files;
-                    tell.send_replace(Arc::new(config));
-                }
+                continue;
             }
-            Ok(Err(error)) if complained == error.to_string() => {}
-            Ok(Err(error)) => {
+            read => read.and_then(|files| Ok((files.config()?, files))),
+        };
+        match files {
+            Ok((config, files)) => {
+                tracing::info!("the control API has new certificates");
+                (held, complained) = (files, String::new());
+                tell.send_replace(Arc::new(config));
+            }
+            Err(error) if complained == error.to_string() => {}
+            Err(error) => {
                 tracing::warn!(%error, "the control API keeps its old certificates");
                 complained = error.to_string();
             }
-            // The runtime ends.
-            Err(_) => return,
         }
     }
 }

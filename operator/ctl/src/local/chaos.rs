@@ -69,13 +69,11 @@ impl Chaos {
     }
 
     /// Does nothing any more, and lets whoever is frozen go on.
-    pub fn cease(&mut self, looks: &[Look], pool: &mut Pool) {
-        for deed in self.killer.take().map(|mut killer| killer.cease(looks)).unwrap_or_default() {
-            if let Deed::CallOff(zone) = deed {
-                pool.call_off(&zone);
-            }
+    pub fn cease(&mut self, pool: &Pool) {
+        for zone in self.killer.take().map(Killer::cease).unwrap_or_default() {
+            pool.call_off(&zone);
         }
-        if let Some(Frost::Thaw(zone)) = self.freezer.take().and_then(|mut freezer| freezer.cease()) {
+        if let Some(zone) = self.freezer.take().and_then(Freezer::cease) {
             pool.thaw(&zone);
         }
     }

@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
                 swarm.stop();
             }
         }
-        self.cease();
+        self.chaos.cease(&self.world.pool);
         self.meter.read();
         let (measured, cpu) = (started.elapsed(), self.meter.used());
         if swarm.is_some() && !self.interrupted {
@@ -235,13 +235,8 @@ impl<'a> Run<'a> {
     fn spare_the_end(&mut self, started: Instant) {
         let is_near = |length: Duration| started.elapsed() + SPARED > length;
         if self.options.length.is_some_and(is_near) {
-            self.cease();
+            self.chaos.cease(&self.world.pool);
         }
-    }
-
-    fn cease(&mut self) {
-        let looks = self.world.pool.looks();
-        self.chaos.cease(&looks, &mut self.world.pool);
     }
 
     fn show(&mut self, unix_ms: u64, looks: &[Look], now: Duration) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use darkages_plan::Look;
 use darkages_server::config::LEASE;
 use darkages_topology::ZoneEndpoint;
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
+use rand::seq::IteratorRandom as _;
 use rand_pcg::Pcg64Mcg;
 
 use super::terms::Terms;
@@ -41,7 +42,7 @@ impl FreezePlan {
         Ok(Self { every, lasts })
     }
 
-    /// Whether a frozen zone may lose its lease: it was renewed up to a third of its length ago.
+    /// Whether a frozen zone may lose its lease, of which a busy one may have used up half when it freezes.
     pub fn outlasts_leases(&self) -> bool {
         self.lasts > LEASE / 2
     }
@@ -79,16 +80,15 @@ impl Freezer {
         if now < self.next || self.frozen.is_some() {
             return None;
         }
-        let serving: Vec<&Look> = looks.iter().filter(|look| look.serves_players()).collect();
-        let victim = serving.get(self.rng.random_range(0..serving.len().max(1)))?.endpoint.clone();
+        let victim = looks.iter().filter(|look| look.serves_players()).choose(&mut self.rng)?.endpoint.clone();
         self.next = now + self.plan.every;
         self.frozen = Some((victim.clone(), now + self.plan.lasts));
         Some(Frost::Freeze(victim))
     }
 
-    /// Whoever is frozen, to be let go on: nobody is frozen any more.
-    pub fn cease(&mut self) -> Option<Frost> {
-        self.frozen.take().map(|(zone, _)| Frost::Thaw(zone))
+    /// Whoever is frozen, to be let go on.
+    pub fn cease(self) -> Option<ZoneEndpoint> {
+        self.frozen.map(|(zone, _)| zone)
     }
 }
 

@@ -47,9 +47,6 @@ pub fn zones(report: &mut Report, totals: &[Totals]) {
 /// A crash may take back so much of a player's play, at most; its zone checkpoints four times as often.
 const MOST_ROLLBACK_MS: f64 = 1_000.0;
 
-/// The promise that players who lost their zone come back. A run that is interrupted has no time to keep it.
-pub const NOT_BACK: &str = "return";
-
 /// Takes in what the bots saw. Whatever they lost is a violation, unless zones are killed on purpose (`crashes`): then sessions
 /// end and the last moment of play is taken back, but no more than that.
 pub fn swarm(report: &mut Report, swarm: &SwarmReport, crashes: bool) {
@@ -84,7 +81,7 @@ pub fn swarm(report: &mut Report, swarm: &SwarmReport, crashes: bool) {
         ("I4", report.inputs_duplicated, "inputs were applied twice"),
         ("stay", if crashes { 0 } else { swarm.disconnects }, "sessions ended though nobody wanted it"),
         ("join", u64::from(swarm.never_joined), "bots never got into the world"),
-        (NOT_BACK, u64::from(swarm.never_returned), "bots were not back in the world when it was time to leave"),
+        ("return", u64::from(swarm.never_returned), "bots were not back in the world when it was time to leave"),
         ("more", untold, "further violations"),
     ];
     if rollback.max > MOST_ROLLBACK_MS {

@@ -17,6 +17,9 @@ use crate::server::{Server, runtime};
 /// The name that zones answer to, whatever their address is.
 const NAME: &str = "zone.test";
 
+/// PEM whose bytes are none.
+const NOT_A_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -142,6 +145,7 @@ fn a_control_api_that_others_reach_needs_certificates_and_says_which_are_missing
     let (ours, theirs) = (Authority::new(), Authority::new());
     for (name, content, says) in [
         ("ca.crt", "no certificate", "ca.crt: no PEM with a certificate"),
+        ("ca.crt", NOT_A_CERTIFICATE, "ca.crt: "),
         ("tls.crt", "", "tls.crt: no PEM with a certificate"),
         ("tls.key", "-----BEGIN", "tls.key: no PEM with a private key"),
         ("tls.key", &theirs.signs(ExtendedKeyUsagePurpose::ServerAuth).key, "give a certificate and its own key"),

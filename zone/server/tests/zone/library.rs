@@ -108,7 +108,7 @@ fn a_split_hands_over_who_stands_on_the_other_side() {
 fn a_zone_that_lets_go_of_its_shard_during_a_renewal_can_be_given_another() {
     let data = tempfile::tempdir().expect("a folder");
     let mut world = World::open(data.path(), 2);
-    // Renewals are made every half a second, so that one is under way nearly always.
+    // Longer than from one renewal to the next, so that one is under way nearly always.
     let delay = Duration::from_millis(400);
     world.faults.set_chances(Chances { delay: delay..=delay, ..Chances::default() });
     for _ in 0..3 {

@@ -16,24 +16,30 @@ impl Layered {
     /// asked: what is written meanwhile CQL may not have answered. With `fill`, Redis gets those that it has not.
     pub(super) async fn freshen(&self, kept: &Kept, mut records: Vec<Held<'_>>, stamps: Vec<Stamp>, fill: bool) {
         let players: Vec<PlayerId> = records.iter().map(|(player, _)| *player).collect();
-        let copies = self.copies.find(&players).await.unwrap_or_else(|| vec![None; players.len()]);
-        let mut missing = Vec::new();
+        let found = self.copies.find(&players).await;
+        let fill = fill && found.is_some();
+        let copies = found.unwrap_or_else(|| vec![None; players.len()]);
+        let (mut hits, mut missing) = (0, Vec::new());
         for (((player, record), stamp), copy) in records.iter_mut().zip(stamps).zip(copies) {
             let is_newer = |held: &Stamped| same_head(record, &held.record) && held.stamp >= stamp;
             let copy = copy.filter(is_newer);
+            let known = copy.as_ref().map_or(stamp, |copy| copy.stamp);
             // Redis may have been emptied since it took this.
-            let own = kept.get(player).and_then(|entry| snapshot::decode(&entry.bytes()).ok()).filter(is_newer);
-            let is_missing = copy.as_ref().map(|copy| copy.stamp) < own.as_ref().map(|own| own.stamp) || copy.is_none();
-            let newest = if is_missing { own } else { copy };
+            let own = kept.get(player).filter(|entry| entry.stamp > known);
+            let own = own.and_then(|entry| snapshot::decode(&entry.bytes()).ok()).filter(is_newer);
+            let is_hit = copy.is_some() && own.is_none();
+            let newest = own.or(copy);
             let stamp = newest.as_ref().map_or(stamp, |newest| newest.stamp);
             if let Some(newest) = newest {
                 record.data = newest.record.data;
             }
-            if is_missing {
+            if is_hit {
+                hits += 1;
+            } else if fill {
                 missing.push((Entry::new(*player, record, stamp), Vec::new()));
             }
         }
-        self.count(players.len() - missing.len(), missing.len());
+        self.count(hits, players.len() - hits);
         if fill {
             self.copies.put(&missing).await;
         }

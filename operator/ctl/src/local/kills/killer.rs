@@ -8,7 +8,8 @@ use darkages_plan::{Life, Look};
 use darkages_server::handoff::{CrashPoint, Side};
 use darkages_server::zone::CrashOrder;
 use darkages_topology::{Rect, ShardId, Topology, ZoneEndpoint};
-use rand::{RngExt, SeedableRng};
+use rand::seq::IteratorRandom as _;
+use rand::{RngExt as _, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::{KillPlan, Shot};
@@ -113,18 +114,17 @@ impl Killer {
         self.plan.rounds.is_some_and(|rounds| self.turn >= rounds * self.plan.shots.len())
     }
 
-    /// Calls off what has not landed.
-    pub fn cease(&mut self, looks: &[Look]) -> Vec<Deed> {
-        self.hunt.take().map_or_else(Vec::new, |hunt| hunt.called_off(looks))
+    /// Whoever was told to crash and may not have, to be let off.
+    pub fn cease(self) -> Vec<ZoneEndpoint> {
+        self.hunt.map_or_else(Vec::new, |hunt| hunt.told)
     }
 
     fn at_random(&mut self, now: Duration, looks: &[Look]) -> Vec<Deed> {
-        let serving: Vec<&Look> = looks.iter().filter(|look| look.serves_players()).collect();
-        if serving.is_empty() {
+        let Some(victim) = looks.iter().filter(|look| look.serves_players()).choose(&mut self.rng) else {
             return Vec::new();
-        }
+        };
         self.next = now + self.plan.every;
-        vec![Deed::Kill(serving[self.rng.random_range(0..serving.len())].endpoint.clone())]
+        vec![Deed::Kill(victim.endpoint.clone())]
     }
 
     /// Tells zones to crash at a point; `None` while there are none that could come to it.
@@ -141,8 +141,7 @@ impl Killer {
     }
 
     fn one(&mut self, mut hunt: Hunt, looks: &[Look]) -> Option<(Hunt, Vec<Deed>)> {
-        let serving: Vec<&Look> = looks.iter().filter(|look| look.serves_players()).collect();
-        let zone = serving.get(self.rng.random_range(0..serving.len().max(1)))?;
+        let zone = looks.iter().filter(|look| look.serves_players()).choose(&mut self.rng)?;
         let order = self.order(hunt.shot.point, None);
         let deed = hunt.tell(&zone.endpoint, order, None);
         Some((hunt, vec![deed]))
@@ -188,8 +187,7 @@ impl Killer {
                 serving.iter().filter(|(_, other)| other.id != shard.id && touch(&other.bounds, &shard.bounds));
             pairs.extend(beside.map(|(other, ground)| [(*one, shard.id), (*other, ground.id)]));
         }
-        let choice = self.rng.random_range(0..pairs.len().max(1));
-        pairs.get(choice).copied()
+        pairs.into_iter().choose(&mut self.rng)
     }
 
     /// Sees what has become of a kill, and goes on with it.

@@ -1,5 +1,7 @@
 //! What is in Redis is believed only where it is true: stale, foreign and damaged copies.
 
+use std::sync::Arc;
+
 use darkages_servers::redis::Server;
 use darkages_store::{Fence, OwnerRecord, Saved, Store, Swap, Swapped};
 use darkages_topology::{HandoffId, PlayerId, ShardId, Tick};
@@ -24,6 +26,15 @@ fn held(redis: &Server, key: &str) -> Vec<u8> {
     redis::cmd("GET").arg(key).query(&mut connection).expect("read")
 }
 
+/// A store that acts for the player, as which shard, and the player's record.
+async fn with_the_player(tiers: &Tiers) -> (Arc<dyn Store>, Fence, OwnerRecord) {
+    let store = tiers.open().await;
+    let fence = acquire(&*store, SHARD).await;
+    create(&*store, fence, &[PLAYER]).await;
+    let made = record(&*store, PLAYER).await;
+    (store, fence, made)
+}
+
 /// The player's data is what it was, whatever Redis says, a checkpoint is taken, and the copy is good again.
 async fn is_not_believed(store: &dyn Store, fence: Fence, before: u64, what: &str) {
     let found = record(store, PLAYER).await;
@@ -40,10 +51,8 @@ async fn is_not_believed(store: &dyn Store, fence: Fence, before: u64, what: &st
 async fn stale_and_damaged_copies_are_never_believed() {
     let _together = cassandra::together().await;
     let tiers = Tiers::start().await;
-    let store = tiers.open().await;
-    let (s, t) = (acquire(&*store, SHARD).await, acquire(&*store, OTHER).await);
-    create(&*store, s, &[PLAYER]).await;
-    let made = record(&*store, PLAYER).await;
+    let (store, s, made) = with_the_player(&tiers).await;
+    let t = acquire(&*store, OTHER).await;
     assert_eq!(save(&*store, s, PLAYER, &made, 100).await, Saved::Done);
     let key = tiers.copy_of(PLAYER).await;
     let old = held(&tiers.redis, &key);
@@ -100,10 +109,7 @@ async fn stale_and_damaged_copies_are_never_believed() {
 async fn a_copy_of_before_a_transaction_does_not_undo_it() {
     let _together = cassandra::together().await;
     let tiers = Tiers::start().await;
-    let store = tiers.open().await;
-    let fence = acquire(&*store, SHARD).await;
-    create(&*store, fence, &[PLAYER]).await;
-    let made = record(&*store, PLAYER).await;
+    let (store, fence, made) = with_the_player(&tiers).await;
     assert_eq!(save(&*store, fence, PLAYER, &made, 5).await, Saved::Done);
     flushed(&*store).await;
     let key = tiers.copy_of(PLAYER).await;
@@ -124,22 +130,16 @@ async fn a_copy_of_before_a_transaction_does_not_undo_it() {
 async fn a_writer_sees_its_checkpoints_although_redis_has_lost_them() {
     let _together = cassandra::together().await;
     let tiers = Tiers::start().await;
-    let store = tiers.open().await;
-    let fence = acquire(&*store, SHARD).await;
-    create(&*store, fence, &[PLAYER]).await;
-    let made = record(&*store, PLAYER).await;
-    for round in 0..10 {
-        // Sooner than CQL has them, most of the time.
-        assert_eq!(save(&*store, fence, PLAYER, &made, 3 * round + 1).await, Saved::Done);
+    let (store, fence, made) = with_the_player(&tiers).await;
+    for next in 1..=30 {
+        // Sooner than CQL has it, most of the time.
+        assert_eq!(save(&*store, fence, PLAYER, &made, next).await, Saved::Done);
         tiers.redis.ask::<()>(&["FLUSHALL"]);
-        assert_eq!(mark(&record(&*store, PLAYER).await.data), 3 * round + 1, "by itself");
-        assert_eq!(save(&*store, fence, PLAYER, &made, 3 * round + 2).await, Saved::Done);
-        tiers.redis.ask::<()>(&["FLUSHALL"]);
-        let page = store.owned_by(SHARD, None, 8).await.expect("read");
-        assert_eq!(mark(&page[0].1.data), 3 * round + 2, "in a page");
-        assert_eq!(save(&*store, fence, PLAYER, &made, 3 * round + 3).await, Saved::Done);
-        tiers.redis.ask::<()>(&["FLUSHALL"]);
-        let page = store.scan_owners(None, 8).await.expect("read");
-        assert_eq!(mark(&page[0].1.data), 3 * round + 3, "in a scan");
+        let found = match next % 3 {
+            0 => record(&*store, PLAYER).await,
+            1 => store.owned_by(SHARD, None, 8).await.expect("read").remove(0).1,
+            _ => store.scan_owners(None, 8).await.expect("read").remove(0).1,
+        };
+        assert_eq!(mark(&found.data), next);
     }
 }

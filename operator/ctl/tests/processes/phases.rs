@@ -1,12 +1,11 @@
-//! `darkages local --processes --kill …,at=any`: zones die in the middle of handoffs, trades, splits and merges, each side
-//! alone and both at once, on a real Redis. Handoffs and trades go on all the time in a world of two zones; splits and merges
-//! need another one, with zones that come and go.
-
-mod run;
+//! `--kill …,at=any`: zones die in the middle of handoffs, trades, splits and merges, each side alone and both at
+//! once. Handoffs and trades go on all the time in a world of two zones; splits and merges need another one, with zones that come
+//! and go.
 
 use darkages_server::handoff::{CrashPoint, Side};
-use run::run;
 use serde_json::{Value, json};
+
+use crate::run::run;
 
 /// What must have landed: each point, alone or with both sides.
 fn assert_landed(report: &Value, is_of: impl Fn(Side) -> bool) {

@@ -1,8 +1,6 @@
-//! `darkages local --processes`: zones as processes that are killed and frozen again and again, on a real Redis.
+//! Zones are killed and frozen again and again.
 
-mod run;
-
-use run::run;
+use crate::run::run;
 
 #[test]
 fn zones_are_killed_and_nothing_acknowledged_is_lost() {
