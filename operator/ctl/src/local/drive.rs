@@ -15,7 +15,7 @@ use super::chaos::Chaos;
 use super::cpu::{CpuTime, Meter};
 use super::degraded::Degraded;
 use super::feed::Feed;
-use super::options::{MAX_PLAYERS, Options};
+use super::options::{MAX_PLAYERS, Options, SwarmOptions};
 use super::progress::Progress;
 use super::report::Report;
 use super::tally::Tally;
@@ -31,7 +31,7 @@ const METER_EVERY: Duration = Duration::from_secs(1);
 /// that was cut five times merges as often.
 const SETTLE_WITHIN: Duration = Duration::from_secs(45);
 
-/// No zone is killed or frozen so shortly before the bots leave: longer than any recovery takes.
+/// No zone is killed or frozen so shortly before the first bot leaves: longer than any recovery takes.
 const SPARED: Duration = Duration::from_secs(8);
 
 /// Zones that wait for a shard.
@@ -231,10 +231,11 @@ impl<'a> Run<'a> {
         silent.filter(|(shard, zone)| self.world.has_lost_lease(*shard, &zone.zone)).map(|(shard, _)| shard).collect()
     }
 
-    /// Does nothing to zones in the last seconds of the bots, who have to come back and say what they have.
+    /// Does nothing to zones shortly before the bots leave, who have to be back by then to say what they have.
     fn spare_the_end(&mut self, started: Instant) {
-        let is_near = |length: Duration| started.elapsed() + SPARED > length;
-        if self.options.length.is_some_and(is_near) {
+        let leaves_at = |swarm: SwarmOptions| swarm.workload.first_leaves_at(swarm.length);
+        let ends_at = self.options.swarm.map(leaves_at).or(self.options.length);
+        if ends_at.is_some_and(|end| started.elapsed() + SPARED > end) {
             self.chaos.cease(&self.world.pool);
         }
     }

@@ -15,6 +15,12 @@ use super::mind::{Behaviour, COMMUTE, Orbit, somewhere, stream};
 
 /// Joins a second while a run begins.
 const JOINS_PER_S: u32 = 60;
+/// Bots leave for good over this share of a run, its last one, so that the last inputs are still acknowledged.
+const LEAVING_SHARE: f64 = 0.03;
+/// The same, at most: nothing may befall the world meanwhile that would keep somebody from leaving well.
+const LEAVING_FOR: Duration = Duration::from_secs(5);
+/// When the bots of a crowd leave it, as shares of the run.
+const GATHERED_UNTIL: std::ops::Range<f64> = 0.8..0.98;
 /// Joins, and leaves, a second of `churn`.
 const CHURN_PER_S: u32 = 20;
 /// Shortest time between two joins of one `churn` bot.
@@ -93,6 +99,15 @@ impl Workload {
             Self::Caravan => "caravan",
         }
     }
+
+    /// When the first bot of a run of this length leaves for good.
+    #[must_use]
+    pub fn first_leaves_at(self, length: Duration) -> Duration {
+        match self {
+            Self::Gather => length.mul_f64(GATHERED_UNTIL.start),
+            _ => length - length.mul_f64(LEAVING_SHARE).min(LEAVING_FOR),
+        }
+    }
 }
 
 impl fmt::Display for Workload {
@@ -156,13 +171,14 @@ fn part(
     // Places and times come from another stream than the decisions later, so that both can grow without moving the other.
     let mut rng = stream(!seed, bot);
     let joins_at = joins_at(bot, players, length);
-    // Everybody leaves before the end, spread over the last fiftieth, so that the last inputs are still acknowledged.
-    let mut leaves_at = length.mul_f64(0.97 + 0.03 * f64::from(bot) / f64::from(players.max(1)));
+    let first_leaves_at = workload.first_leaves_at(length);
+    let mut leaves_at =
+        first_leaves_at + (length - first_leaves_at).mul_f64(f64::from(bot) / f64::from(players.max(1)));
     let mut cycle = None;
     let mut partner = None;
     let (spawn, behaviour) = match workload {
         Workload::Gather => {
-            leaves_at = length.mul_f64(rng.random_range(0.8..0.98));
+            leaves_at = length.mul_f64(rng.random_range(GATHERED_UNTIL));
             gather(&mut rng, players, length, ground)
         }
         Workload::Crowd => wander(&mut rng, ground.middle_square(CROWD_SIDE_M)),
@@ -317,11 +333,13 @@ mod tests {
     #[test]
     fn every_part_of_every_workload_stays_within_bounds_and_time() {
         let ground = quarters();
-        let length = Duration::from_secs(60);
         for workload in Workload::ALL {
-            for part in cast(workload, 200, length, 11, &ground) {
-                assert!(ground.bounds.contains(part.spawn), "{workload}: {part:?}");
-                assert!(part.joins_at < part.leaves_at && part.leaves_at < length, "{workload}: {part:?}");
+            for length in [Duration::from_secs(60), Duration::from_secs(3_600)] {
+                let leave = workload.first_leaves_at(length)..length;
+                for part in cast(workload, 200, length, 11, &ground) {
+                    assert!(ground.bounds.contains(part.spawn), "{workload}: {part:?}");
+                    assert!(part.joins_at < part.leaves_at && leave.contains(&part.leaves_at), "{workload}: {part:?}");
+                }
             }
             assert_eq!(workload.label().parse(), Ok(workload));
         }
