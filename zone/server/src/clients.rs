@@ -55,31 +55,54 @@ pub struct Client {
     pub bad_messages: u32,
     /// Whether it came from another zone by a redirect, so that its inputs are numbered already.
     pub is_redirected: bool,
+    /// Whether this zone knows where the numbers of its inputs stand.
+    is_numbered: bool,
     counted_since: Tick,
     counted_inputs: u32,
     counted_messages: u32,
 }
 
 impl Client {
-    /// A client of `player` whose newest applied input is `applied`, as far as this zone knows.
+    /// A client of `player` whose newest applied input is `applied`, if this zone knows.
     #[must_use]
-    pub fn new(session: SessionId, player: PlayerId, applied: InputSeq, is_redirected: bool, now: Tick) -> Self {
+    pub fn new(
+        session: SessionId,
+        player: PlayerId,
+        applied: Option<InputSeq>,
+        is_redirected: bool,
+        now: Tick,
+    ) -> Self {
         Self {
             session,
             player,
             entity: None,
             acting: None,
-            inputs: InputBuffer::new(applied),
+            inputs: InputBuffer::new(applied.unwrap_or_default()),
             oldest: None,
             view: ClientView::default(),
             told_version: None,
             phase: u64::from(session.get()),
             bad_messages: 0,
             is_redirected,
+            is_numbered: applied.is_some(),
             counted_since: now,
             counted_inputs: 0,
             counted_messages: 0,
         }
+    }
+
+    /// The inputs up to `newest` are in the state that this zone goes on from.
+    pub fn goes_on_after(&mut self, newest: InputSeq) {
+        self.inputs.applied(newest);
+        self.is_numbered = true;
+    }
+
+    /// The newest input that this zone knows, by which the numbers of others are completed: only their low bits travel. `None`
+    /// while it would be a guess. That is so for a client that was redirected here by a zone, when this one has crashed and
+    /// forgotten whom it expects.
+    #[must_use]
+    pub fn numbered_after(&self) -> Option<InputSeq> {
+        self.is_numbered.then(|| self.inputs.last_applied())
     }
 
     /// Whether the client can be told that `applied` is the newest applied input. One that plays on from another zone may have

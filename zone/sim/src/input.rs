@@ -94,6 +94,11 @@ impl InputQueue {
         self.last_applied
     }
 
+    /// The number of the newest input that was taken, applied or not.
+    pub(crate) const fn newest(&self) -> InputSeq {
+        InputSeq(self.last_applied.0.wrapping_add(self.len as u32))
+    }
+
     pub(crate) const fn credits(&self) -> u8 {
         self.credits
     }
@@ -105,8 +110,7 @@ impl InputQueue {
 
     /// Takes the input `seq` when it is the very next.
     pub(crate) fn push(&mut self, seq: InputSeq, value: InputValue) -> Result<(), InputRefused> {
-        let expected = self.last_applied.0.wrapping_add(self.len as u32).wrapping_add(1);
-        match seq.0.wrapping_sub(expected) as i32 {
+        match seq.0.wrapping_sub(self.newest().next().0) as i32 {
             0 if self.len == MAX_QUEUED_INPUTS => Err(InputRefused::Full),
             0 => {
                 self.ring[(self.head + self.len) % MAX_QUEUED_INPUTS] = value;

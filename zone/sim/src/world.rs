@@ -201,6 +201,12 @@ impl<G: Game> World<G> {
         self.scene.find_player(player).map(|at| self.scene.players.inputs[at].last_applied())
     }
 
+    /// The newest input of a player that was taken, whether it waits or was applied.
+    #[must_use]
+    pub fn newest_input(&self, player: PlayerId) -> Option<InputSeq> {
+        self.scene.find_player(player).map(|at| self.scene.players.inputs[at].newest())
+    }
+
     /// The entities without a client on this shard and where they stand.
     pub fn things(&self) -> impl Iterator<Item = (EntityId, Position)> + '_ {
         let things = &self.scene.things;

@@ -65,7 +65,7 @@ impl<G: Play> Zone<G> {
         }
         life.hall.expect(player, spawn);
         let known = life.hall.known(player);
-        let applied = known.map(|(_, applied)| applied).unwrap_or_default();
+        let applied = known.map(|(_, applied)| applied);
         let client = Client::new(session, player, applied, handoff.is_some(), self.tick);
         if let Some(old) = self.clients.insert(client) {
             self.say_closing(old, ClosingCode::Replaced);
@@ -132,7 +132,9 @@ impl<G: Play> Zone<G> {
             self.count_refused("input_too_many_datagrams");
             return;
         }
-        let datagram = match InputDatagram::decode(payload, client.inputs.last_applied()) {
+        // What it holds comes again.
+        let Some(known) = client.numbered_after() else { return };
+        let datagram = match InputDatagram::decode(payload, known) {
             Ok(datagram) => datagram,
             Err(error) => return self.misunderstood(session, error.label()),
         };

@@ -6,7 +6,7 @@ use darkages_protocol::{ClosingCode, ConnectToken, Redirect, Subject as TokenSub
 use darkages_sim::ActionId;
 use darkages_store::Fence;
 use darkages_topology::world::TICK_RATE_HZ;
-use darkages_topology::{EntityId, HandoffId, InputSeq, OwnerEpoch, PlayerId, ShardId, Tick};
+use darkages_topology::{EntityId, HandoffId, OwnerEpoch, PlayerId, ShardId, Tick};
 use darkages_transport::{Channel, CloseReason, SessionId};
 
 use super::replicate::SNAPSHOT_TICKS;
@@ -135,11 +135,7 @@ impl<G: Play> Zone<G> {
         }
         let Some(life) = &self.life else { return };
         let Some(entity) = life.hall.world.entity_of(player) else { return };
-        let queued = life
-            .hall
-            .world
-            .capture(player)
-            .map(|state| InputSeq(state.last_input.0.wrapping_add(state.pending.len() as u32)));
+        let newest = life.hall.world.newest_input(player);
         let tick = self.tick.0;
         if let Some(client) = self.clients.of_player(player) {
             client.acting = Some(owner_epoch);
@@ -147,8 +143,8 @@ impl<G: Play> Zone<G> {
             client.view.followed();
             // The first snapshot of a new owner goes out with this very tick: the client has waited since the cut.
             client.phase = SNAPSHOT_TICKS - tick % SNAPSHOT_TICKS;
-            if let Some(queued) = queued {
-                client.inputs.applied(queued);
+            if let Some(newest) = newest {
+                client.goes_on_after(newest);
             }
         }
         self.welcome(player, entity, owner_epoch);

@@ -78,8 +78,13 @@ impl<G: Play> Zone<G> {
         let world = &mut life.hall.world;
         let (mut applied, mut twice, mut skipped) = (0, 0, 0);
         for client in self.clients.iter_mut().filter(|client| client.acting.is_some()) {
-            let Some(mut last) = world.last_input(client.player) else { continue };
-            let oldest = client.oldest.filter(|_| client.inputs.last_applied() == last);
+            let (Some(mut last), Some(newest)) = (world.last_input(client.player), world.newest_input(client.player))
+            else {
+                continue;
+            };
+            // The world says what it has, whatever was believed before: what is missing comes again.
+            client.inputs.applied(newest);
+            let oldest = client.oldest.filter(|_| newest == last);
             if oldest.is_some_and(|oldest| client.inputs.skip_to(oldest) > 0) {
                 last = client.inputs.last_applied();
                 skipped += world.skip_inputs(client.player, last);

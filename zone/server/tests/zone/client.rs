@@ -9,7 +9,7 @@ use darkages_protocol::{
     SnapshotAck, SnapshotHeader, SnapshotNumber, Subject, WorldKey, ZoneMessage,
 };
 use darkages_topology::map::ZoneEndpoint;
-use darkages_topology::{EntityId, InputSeq, PlayerId, Position, ShardId};
+use darkages_topology::{EntityId, HandoffId, InputSeq, PlayerId, Position, ShardEpoch, ShardId};
 use darkages_transport::{Channel, Endpoint, EndpointConfig, Event, RefuseAll, SessionId, StaticKeypair};
 
 /// The key of the worlds under test.
@@ -24,6 +24,8 @@ pub struct TestClient {
     seq: InputSeq,
     pub applied: InputSeq,
     held: InputValue,
+    /// Whether its inputs are numbered before the zone has shown it anything.
+    is_numbered: bool,
     pub newest: SnapshotHeader,
     pub snapshots: u32,
     /// What each slot shows, and how it looked in each snapshot that had it.
@@ -36,11 +38,26 @@ pub struct TestClient {
 impl TestClient {
     /// Dials a zone as `player`, who starts at `spawn` when new.
     pub fn dial(zone: &ZoneEndpoint, shard: ShardId, player: PlayerId, spawn: Position) -> Self {
+        Self::dial_as(zone, shard, Subject::Player { player, spawn: Some(spawn) })
+    }
+
+    /// Another client of the same player, which comes by a redirect that the zone does not know, as when the zone has crashed
+    /// since, and goes on with the inputs of this one.
+    pub fn come_unexpected(&self, zone: &ZoneEndpoint, shard: ShardId, player: PlayerId) -> Self {
+        let subject = Subject::Redirected {
+            player,
+            handoff: HandoffId { from: ShardId(2), from_epoch: ShardEpoch(1), number: 1 },
+        };
+        let Self { seq, applied, .. } = *self;
+        Self { seq, applied, is_numbered: true, ..Self::dial_as(zone, shard, subject) }
+    }
+
+    fn dial_as(zone: &ZoneEndpoint, shard: ShardId, subject: Subject) -> Self {
         let now = Instant::now();
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         let mut endpoint = endpoint(now);
-        let nonce = u128::from(player.0) << 64 | now.elapsed().as_nanos() ^ u128::from(endpoint.local_addr().port());
-        let subject = Subject::Player { player, spawn: Some(spawn) };
+        let nonce = u128::from_le_bytes(subject.to_bytes()[..16].try_into().expect("sixteen bytes"))
+            ^ u128::from(endpoint.local_addr().port());
         let token = ConnectToken { subject, shard, psk: [9; 32], expires_unix_s: unix + 60, nonce };
         let sealed =
             token.seal(&WorldKey::new(&WORLD_KEY), nonce.to_le_bytes()[..12].try_into().expect("twelve bytes"));
@@ -55,6 +72,7 @@ impl TestClient {
             seq: InputSeq(0),
             applied: InputSeq(0),
             held: InputValue::default(),
+            is_numbered: false,
             newest: SnapshotHeader::default(),
             snapshots: 0,
             slots: HashMap::new(),
@@ -73,6 +91,7 @@ impl TestClient {
         Self {
             seq: self.seq,
             applied: self.applied,
+            is_numbered: true,
             newest: SnapshotHeader { number: SnapshotNumber::default(), ..self.newest },
             ..Self::on(endpoint, session, now)
         }
@@ -152,13 +171,14 @@ impl TestClient {
     }
 
     fn input(&mut self, now: Instant) {
-        if self.newest.number.0 == 0 || self.seq.0 - self.applied.0 >= 100 {
+        let is_shown = self.newest.number.0 > 0;
+        if !(is_shown || self.is_numbered) || self.seq.0 - self.applied.0 >= 100 {
             return;
         }
         self.seq = self.seq.next();
         let count = self.seq.0 - self.applied.0;
         let mut bytes = Vec::new();
-        let ack = Some(SnapshotAck::new(self.newest.number, 0));
+        let ack = is_shown.then(|| SnapshotAck::new(self.newest.number, 0));
         InputDatagram::encode(self.seq, [(self.held, count)], ack, &mut bytes);
         let _ = self.endpoint.send(self.session, Channel::Unreliable, &bytes, now);
         self.endpoint.flush(now);

@@ -137,3 +137,30 @@ fn inputs_that_were_acknowledged_and_are_lost_with_a_crashed_state_are_left_out(
     assert!(place.x > metres(102, 0).x, "it walks: {place:?}");
     world.close();
 }
+
+#[test]
+fn inputs_are_not_numbered_by_a_guess_while_it_is_unknown_where_they_stand() {
+    let data = tempfile::tempdir().expect("a folder");
+    let world = World::open(data.path(), 1);
+    let zone = world.zones[0].endpoint().clone();
+    let mut client = TestClient::dial(&zone, ShardId(1), PlayerId(1), metres(100, 100));
+    client.play_until(STILL, "being shown", |client| client.entity().is_some_and(|me| client.sees(me).is_some()));
+    // Fourteen bits of a number travel: close to the end of their circle they look like numbers shortly before the first.
+    while client.applied.0 < 15_000 {
+        client.was_told_more(1_000);
+        let told = client.applied;
+        client.play_until(STILL, "going on", |client| client.applied > told);
+    }
+    client.say(&ClientMessage::Leave);
+    client.play_until(STILL, "a goodbye", |client| client.closed.is_some());
+
+    // The inputs are here before the store says who the player is.
+    let delay = Duration::from_millis(200);
+    world.faults.set_chances(Chances { delay: delay..=delay, ..Chances::default() });
+    let mut back = client.come_unexpected(&zone, ShardId(1), PlayerId(1));
+    let told = back.applied;
+    back.play_until(STILL, "going on", |client| client.applied.0 > told.0 + 30);
+    assert_eq!(back.closed, None);
+    world.faults.set_chances(Chances::default());
+    world.close();
+}
