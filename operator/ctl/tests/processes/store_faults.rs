@@ -173,10 +173,12 @@ fn a_world_plays_on_while_a_cluster_replaces_the_primary() {
 fn a_world_plays_on_while_redis_and_cql_are_both_away() {
     let (redis, node) = (Server::start(&[]), cassandra::shared());
     let url = format!("redis://{},{}", redis.address(), cassandra::url(&cassandra::new_keyspace(), ""));
-    let report = play(&url, 60, |world| {
+    let report = play(&url, 80, |world| {
         redis.signal(Signal::STOP);
         node.signal("STOP");
         world.plays_on_without_a_store();
+        // For half a minute in all: what waits to be saved has found its bound.
+        (0..3).for_each(|_| world.plays_on());
         node.signal("CONT");
         redis.signal(Signal::CONT);
     });
