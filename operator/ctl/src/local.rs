@@ -13,7 +13,6 @@ mod kills;
 mod options;
 mod pool;
 mod progress;
-mod reach;
 mod report;
 mod spawn;
 mod sum;

@@ -9,7 +9,7 @@ use cargo_metadata::{Dependency, MetadataCommand, Package};
 /// `sim` never sees `protocol`: the server translates. The client, and with it every bot, cannot reach server code.
 /// `ctl` starts everything, so it may use everything. `servers` starts databases for tests and uses nothing of ours, so that
 /// the crates which it serves can test with it.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("servers", &[]),
     ("topology", &[]),
     ("checker", &["topology"]),
@@ -18,6 +18,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("sim", &["topology"]),
     ("store", &["topology", "servers"]),
     ("plan", &["topology"]),
+    ("controller", &["topology", "store", "plan"]),
     ("server", &["topology", "protocol", "transport", "sim", "store", "servers"]),
     ("client", &["topology", "protocol", "transport", "checker"]),
     ("directory", &["topology", "protocol", "store"]),
@@ -30,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "sim",
             "store",
             "plan",
+            "controller",
             "server",
             "client",
             "directory",

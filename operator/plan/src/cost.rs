@@ -24,6 +24,22 @@ pub struct TickBreakdown {
     pub ghost_time: Duration,
 }
 
+impl TickBreakdown {
+    /// Stages of a tick by what they grow with: `time` tells the mean time of `inputs`, `simulate`, `replicate` and `send`.
+    /// Ghosts come and go within those of players and views and have no time of their own.
+    #[must_use]
+    pub fn of_stages(players: u32, views: u64, ghosts: u32, time: impl Fn(&str) -> Duration) -> Self {
+        Self {
+            players,
+            views,
+            ghosts,
+            player_time: time("inputs") + time("simulate"),
+            view_time: time("replicate") + time("send"),
+            ghost_time: Duration::ZERO,
+        }
+    }
+}
+
 /// The coefficients, in microseconds of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct CostModel {

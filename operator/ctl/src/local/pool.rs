@@ -2,13 +2,14 @@
 //! its own.
 
 mod process;
-mod said;
+mod totals;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use darkages_controller::Reach;
 use darkages_plan::{Life, Look, Order, TickBreakdown, behind};
 use darkages_server::handle::{HandleError, ZoneHandle};
 use darkages_server::stats::{Stage, Totals, ZoneState, ZoneStats};
@@ -21,7 +22,6 @@ use darkages_transport::FaultPlan;
 
 use self::process::Process;
 pub use self::process::Program;
-use super::reach::Reach;
 
 /// Zones that one run has at a time, at most: each is a thread or a process and a socket, and those that are over are used
 /// again.
@@ -255,7 +255,7 @@ impl Zone {
     fn assign(&self, shard: ShardId, map: &Arc<Topology>) {
         match self {
             Self::Thread(zone) => was_told(zone, zone.assign(shard, Arc::clone(map))),
-            Self::Process(process) => process.assign(shard, map),
+            Self::Process(process) => process.link().assign(shard, map),
         }
     }
 
@@ -271,7 +271,7 @@ impl Zone {
     fn push_topology(&self, map: &Arc<Topology>) {
         match self {
             Self::Thread(zone) => was_told(zone, zone.push_topology(Arc::clone(map)).map(|_| ())),
-            Self::Process(process) => process.push_topology(map),
+            Self::Process(process) => process.link().push_topology(map),
         }
     }
 
@@ -315,24 +315,17 @@ fn look(endpoint: &ZoneEndpoint, stats: &ZoneStats) -> Look {
         open_handoffs: count(stats.handoffs),
         tick_p95: stats.ticks.work_p95,
         tick_p99: stats.ticks.p99,
-        costs: breakdown(count(stats.players), stats.views as u64, count(stats.ghosts), |stage| {
-            stats.ticks.stages.0[stage as usize]
+        costs: TickBreakdown::of_stages(count(stats.players), stats.views as u64, count(stats.ghosts), |label| {
+            Stage::ALL
+                .into_iter()
+                .zip(stats.ticks.stages.0)
+                .filter(|(stage, _)| stage.label() == label)
+                .map(|(_, time)| time)
+                .sum()
         }),
         positions,
         handles,
         silent_for: Duration::ZERO,
-    }
-}
-
-/// Stages by what they grow with. Ghosts come and go within the stages of players and views and have no time of their own.
-fn breakdown(players: u32, views: u64, ghosts: u32, time: impl Fn(Stage) -> Duration) -> TickBreakdown {
-    TickBreakdown {
-        players,
-        views,
-        ghosts,
-        player_time: time(Stage::Inputs) + time(Stage::Simulate),
-        view_time: time(Stage::Replicate) + time(Stage::Send),
-        ghost_time: Duration::ZERO,
     }
 }
 

@@ -9,7 +9,7 @@ use darkages_topology::control::CrashRequest;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
-use super::{Process, stop, within};
+use super::{Process, stop};
 
 impl Process {
     /// Ends it in the middle of whatever it does, as a crash would.
@@ -27,13 +27,7 @@ impl Process {
             visit: visit.get(),
             with_shard: with.map_or(0, |shard| shard.0),
         });
-        let mut control = self.control.clone();
-        let zone = self.endpoint.zone.clone();
-        self.runtime.spawn(async move {
-            if let Err(error) = within(control.crash(request)).await {
-                tracing::warn!(%zone, %error, "the zone did not take the order to crash");
-            }
-        });
+        self.link.crash(request);
     }
 
     /// Lets nobody or `other` be killed in the very moment in which this one ends: some ten thousandths of a second later. The kernel
