@@ -1,4 +1,4 @@
-//! Real databases for tests: Redis in every way in which it is run, and Cassandra.
+//! Real servers for tests: Redis in every way in which it is run, Cassandra, and the API server of Kubernetes.
 //!
 //! Each server is started on a free port of 127.0.0.0/8 in a folder of its own, waited for with a deadline, and goes with the
 //! test, also when that panics. Nothing of ours is used here, so that every crate may test against servers. Whoever calls
@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cassandra;
+pub mod kubernetes;
 mod proxy;
 pub mod redis;
 mod wait;
