@@ -14,18 +14,19 @@ DARKAGES := $(abspath $(TARGET))/release/darkages
 export DARKAGES
 
 # The crates of the workspace, from its list of members.
-MEMBERS := $(shell sed -n 's|^    "\([a-z0-9]*/[a-z]*\)",$$|\1|p' Cargo.toml)
+MEMBERS := $(shell sed -n 's|^    "\([a-z0-9/]*\)",$$|\1|p' Cargo.toml)
 CRATES := $(addprefix darkages-,$(notdir $(MEMBERS)))
 
 PLAYERS ?= 600
 DEMO_SECONDS ?= 90
 HTTP ?= 127.0.0.1:8080
 SEEDS ?= 2000
+NODES ?= 2
 
 CARGO_DENY_VERSION := 0.20.2
 MOTO_VERSION := 5.1.22
 
-.PHONY: help demo build release test lint check-each unit cassandra cql-cluster seeds s3 e2e-python browser deny clean
+.PHONY: help demo build release test lint check-each unit cassandra cql-cluster crds api cluster cluster-down cluster-check seeds s3 e2e-python browser deny clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
@@ -39,7 +40,7 @@ build: ## Build everything for development
 release: ## Build the darkages command, and the zone server, as users get them
 	$(CARGO) build --locked --release --bin darkages --bin zone-server
 
-test: lint check-each unit cql-cluster seeds s3 e2e-python browser deny ## Check everything
+test: lint check-each unit api cql-cluster seeds s3 e2e-python browser deny ## Check everything
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
@@ -79,6 +80,24 @@ cassandra: .cache/cassandra/ready ## Get the Cassandra that tests of the CQL dri
 
 cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under concurrent trades
 	$(CARGO) test --locked -p darkages-store --test cql -- --ignored
+
+crds: ## Write the resource definitions anew from their types
+	$(CARGO) run --locked -p darkages-crds --bin crdgen -- crds/generated
+
+api: ## Send good and bad manifests to a real API server of Kubernetes
+	e2e/cluster/cluster.sh build api
+	$(CARGO) test --locked -p darkages-crds --test api -- --ignored
+
+cluster: ## Start a real Kubernetes of NODES nodes on this machine, as root, and print its KUBECONFIG
+	e2e/cluster/cluster.sh build
+	e2e/cluster/cluster.sh up .cache/cluster/run --nodes $(NODES)
+
+cluster-down: ## End it, without a trace
+	e2e/cluster/cluster.sh down .cache/cluster/run
+
+cluster-check: ## Start one, run pods on it that talk to each other, end it, and look for what is left, as root
+	e2e/cluster/cluster.sh build
+	e2e/cluster/check.sh
 
 # Version and dependencies are pinned in the pom; nothing of it is linked into anything of ours.
 .cache/cassandra/ready: e2e/servers/cassandra/pom.xml

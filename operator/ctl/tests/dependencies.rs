@@ -7,12 +7,13 @@ use cargo_metadata::{Dependency, MetadataCommand, Package};
 /// Each crate and the crates of the workspace that it may use, in tests and build scripts too.
 ///
 /// `sim` never sees `protocol`: the server translates. The client, and with it every bot, cannot reach server code.
-/// `ctl` starts everything, so it may use everything. `servers` starts databases for tests and uses nothing of ours, so that
+/// `ctl` starts everything, so it may use everything. `servers` starts servers for tests and uses nothing of ours, so that
 /// the crates which it serves can test with it.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("servers", &[]),
     ("topology", &[]),
     ("checker", &["topology"]),
+    ("crds", &["topology", "servers"]),
     ("transport", &[]),
     ("protocol", &["topology"]),
     ("sim", &["topology"]),
@@ -42,7 +43,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
 ];
 
 /// The crates that compute and do nothing else: no clock, no I/O, no async, no log.
-const PURE: [&str; 4] = ["topology", "plan", "sim", "checker"];
+const PURE: [&str; 5] = ["topology", "plan", "sim", "checker", "crds"];
 
 /// What brings a clock, I/O, async or a log. An optional dependency is let through: the control contract of `topology` is a
 /// feature that the pure crates do not switch on, and `make check-each` builds them without it.

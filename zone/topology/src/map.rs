@@ -1,7 +1,7 @@
 //! The shard map: which zone serves which ground.
 //!
 //! Operations flow in, whole new maps flow out. A [`Topology`] can only be made by [`Topology::whole`], [`Topology::grid`],
-//! an operation on another one, or by decoding; each of these checks [`Topology::validate`], so every value of the type
+//! an operation on another one, or from its parts; each of these checks [`Topology::validate`], so every value of the type
 //! tiles its bounds exactly (invariant I8) and its shards are the leaves of a k-d tree.
 //!
 //! A map never says who owns a player; the owner record in the store does. The map says where a player belongs, and zones

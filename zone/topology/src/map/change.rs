@@ -6,6 +6,24 @@ use crate::geometry::{Axis, Rect, Side};
 use crate::ids::{Revision, ShardId};
 
 impl Topology {
+    /// The map that somebody has written down, in whatever form, with shards in any order.
+    ///
+    /// # Errors
+    /// When no operation could have made it.
+    pub fn from_parts(
+        revision: Revision,
+        bounds: Rect,
+        mut shards: Vec<Shard>,
+        mut retiring: Vec<Retiring>,
+        next_shard: ShardId,
+    ) -> Result<Self, TopologyError> {
+        shards.sort_by_key(|shard| shard.id);
+        retiring.sort_by_key(|retiring| retiring.id);
+        let map = Self { revision, bounds, shards, retiring, next_shard };
+        map.validate()?;
+        Ok(map)
+    }
+
     /// The first map of a world: one shard, served by nobody yet.
     ///
     /// # Errors

@@ -77,12 +77,7 @@ impl Document {
         let Self { revision, bounds, shards, retiring, next_shard } = self;
         let shards = shards.into_iter().map(|ShardDocument { id, bounds, zone }| Shard { id, bounds, zone });
         let retiring = retiring.into_iter().map(|RetiringDocument { id, zone }| Retiring { id, zone });
-        let (mut shards, mut retiring): (Vec<_>, Vec<_>) = (shards.collect(), retiring.collect());
-        shards.sort_by_key(|shard| shard.id);
-        retiring.sort_by_key(|retiring| retiring.id);
-        let map = Topology { revision, bounds, shards, retiring, next_shard };
-        map.validate()?;
-        Ok(map)
+        Topology::from_parts(revision, bounds, shards.collect(), retiring.collect(), next_shard)
     }
 }
 
