@@ -24,7 +24,7 @@ mod log;
 mod manifest;
 mod moment;
 mod pack;
-mod place;
+pub mod place;
 mod progress;
 mod read;
 mod restore;

@@ -3,11 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod backup;
+mod bench;
 mod bounds;
 mod exit;
 mod local;
 mod plan;
 mod sim;
+mod store;
+mod store_flags;
 mod swarm;
 mod version;
 
@@ -26,9 +29,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Backup(backup::Args),
+    Bench(bench::Args),
     Local(local::Args),
     Plan(plan::Args),
     Sim(sim::Args),
+    Store(store::Args),
     Swarm(swarm::Args),
     Version(version::Args),
 }
@@ -40,9 +45,11 @@ fn main() -> ExitCode {
     };
     exit::of_run(match command {
         Command::Backup(args) => backup::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Local(args) => local::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Sim(args) => sim::run(args),
+        Command::Store(args) => store::run(args),
         Command::Swarm(args) => swarm::run(args),
         Command::Version(args) => version::run(args),
     })

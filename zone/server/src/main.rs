@@ -13,6 +13,7 @@ use darkages_server::config::DEFAULT_CAPACITY;
 use darkages_server::control::ControlService;
 use darkages_server::{ZoneConfig, ZoneHandle, control_tls, http, spawn};
 use darkages_sim::DefaultGame;
+use darkages_store::source::{STORE_VARIABLE, store_url};
 use darkages_store::{Embedded, Store};
 use darkages_topology::ZoneId;
 use darkages_topology::control::zone_control_server::ZoneControlServer;
@@ -51,12 +52,16 @@ struct Options {
     #[arg(long, default_value = "127.0.0.1:0")]
     http: SocketAddr,
     /// Folder of the embedded store, which one process has open at a time
-    #[arg(long, required_unless_present = "store")]
+    #[arg(long)]
     data: Option<PathBuf>,
     /// Where the world is kept instead, as a URL that several processes can use: redis://…, cql://…, or redis://…,cql://…
-    /// for copies in Redis of what CQL keeps
+    /// for copies in Redis of what CQL keeps. Every user of a machine can read the command lines on it: where the URL has a
+    /// password, give it by the variable DARKAGES_STORE or by --store-file
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     store: Option<String>,
+    /// File with that URL, read once
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["data", "store"])]
+    store_file: Option<PathBuf>,
     /// File with the world's key: 64 hexadecimal digits
     #[arg(long)]
     world_key_file: PathBuf,
@@ -129,13 +134,20 @@ fn run(options: Options) -> anyhow::Result<()> {
 
 async fn open_store(options: &Options) -> anyhow::Result<Arc<dyn Store>> {
     use anyhow::Context as _;
-    match (&options.store, &options.data) {
-        (Some(url), _) => darkages_store::open(url, &options.world).await.context("--store"),
-        (None, Some(data)) => {
-            std::fs::create_dir_all(data).with_context(|| format!("--data {}", data.display()))?;
-            Ok(Arc::new(Embedded::open(&data.join("world.redb"), &options.world)?))
-        }
-        (None, None) => anyhow::bail!("--data or --store: say where the world is kept"),
+    let Options { data, store, store_file, world, .. } = options;
+    if let Some(data) = data {
+        std::fs::create_dir_all(data).with_context(|| format!("--data {}", data.display()))?;
+        return Ok(Arc::new(Embedded::open(&data.join("world.redb"), world)?));
+    }
+    let variable = std::env::var_os(STORE_VARIABLE);
+    let name = match (store, store_file) {
+        (Some(_), _) => "--store",
+        (None, Some(_)) => "--store-file",
+        (None, None) => STORE_VARIABLE,
+    };
+    match store_url(store.as_deref(), store_file.as_deref(), variable)? {
+        Some(url) => darkages_store::open(url.reveal(), world).await.context(name),
+        None => anyhow::bail!("--data, --store, --store-file or {STORE_VARIABLE}: say where the world is kept"),
     }
 }
 

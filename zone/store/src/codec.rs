@@ -165,7 +165,17 @@ pub fn encode_owner(record: &OwnerRecord) -> Vec<u8> {
             .put(by.epoch.0.to_le_bytes())
             .put(cut_tick.0.to_le_bytes()),
     };
-    out.rest(&encode_data(data))
+    put_data(&mut out.0, data);
+    out.0
+}
+
+/// Bytes of the owner record of a player whom `owner` owns and nobody hands over.
+#[must_use]
+pub fn encode_closed(owner: ShardId, owner_epoch: OwnerEpoch, data: &PlayerData) -> Vec<u8> {
+    let out = Out::new(80 + data.state.len()).put(owner.0.to_le_bytes()).put(owner_epoch.0.to_le_bytes());
+    let mut bytes = out.put([0]).0;
+    put_data(&mut bytes, data);
+    bytes
 }
 
 /// Bytes of a record's data that follow its version: last input and position.
@@ -185,14 +195,18 @@ pub fn owner_start(record: &OwnerRecord) -> Vec<u8> {
 /// The end of an owner record's bytes: its data, from the version on.
 #[must_use]
 pub fn encode_data(data: &PlayerData) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(20 + data.state.len());
+    put_data(&mut bytes, data);
+    bytes
+}
+
+fn put_data(bytes: &mut Vec<u8>, data: &PlayerData) {
     let PlayerData { state, version, last_input, position } = data;
-    let mut bytes = Vec::with_capacity(20 + state.len());
     bytes.extend_from_slice(&version.0.to_le_bytes());
     bytes.extend_from_slice(&last_input.0.to_le_bytes());
     bytes.extend_from_slice(&position.x.to_le_bytes());
     bytes.extend_from_slice(&position.y.to_le_bytes());
     bytes.extend_from_slice(state);
-    bytes
 }
 
 /// The owner record in these bytes.

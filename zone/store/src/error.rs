@@ -186,6 +186,14 @@ pub enum OpenError {
         /// One of the keys that are there.
         key: String,
     },
+    /// There is no world of that name, and only what is there was asked for.
+    #[error("{place}: has no world of the name \"{world}\": check the URL and the name")]
+    NoWorld {
+        /// Where.
+        place: String,
+        /// The world that was asked for.
+        world: String,
+    },
     /// The line that says where it is cannot be understood.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -214,6 +222,7 @@ impl OpenError {
             Self::Denied { .. } => "denied",
             Self::Unsuitable { .. } => "unsuitable",
             Self::ForeignKeys { .. } => "foreign",
+            Self::NoWorld { .. } => "no_world",
             Self::World { .. } | Self::Url(_) => "invalid",
         }
     }

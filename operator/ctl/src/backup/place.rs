@@ -8,10 +8,12 @@ mod shared;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use darkages_store::source::UrlText;
 use darkages_store::{Embedded, OpenError, Store, StoreUrl};
 
 use crate::exit::BadInput;
 use crate::local::home::{STORE_FILE, WORLD_NAME};
+use crate::store_flags::{StoreFlags, Told};
 
 pub use destination::Destination;
 
@@ -40,24 +42,25 @@ enum Site {
     /// A file, which one process has open at a time.
     File(PathBuf),
     /// Servers, by URL.
-    Shared(String),
+    Shared(UrlText),
 }
 
 impl Place {
     /// The place that one of two flags names: a directory, or a store's URL.
     ///
     /// # Errors
-    /// When it is neither, or both are given.
+    /// When neither or both are given, or the URL is none.
     pub fn of_flags(
         directory: (&'static str, Option<&Path>),
-        store: (&'static str, Option<&str>),
+        store: &StoreFlags,
         world: &str,
     ) -> Result<Self, BadInput> {
-        match (directory, store) {
-            ((flag, Some(directory)), (_, None)) => Ok(Self::directory(flag, directory, world)),
-            ((_, None), (flag, Some(url))) => Self::store(flag, url, world),
-            ((directory, _), (store, _)) => {
-                Err(BadInput::new(format!("{directory} or {store}: give one of the two, to say where the world is")))
+        let (flag, given) = directory;
+        match (given, store.told((flag, given.is_some()))?) {
+            (Some(directory), _) => Ok(Self::directory(flag, directory, world)),
+            (None, Some(Told { by, url })) => Self::store(by, url, world),
+            (None, None) => {
+                Err(BadInput::new(format!("{flag} or --store: give one of the two, to say where the world is")))
             }
         }
     }
@@ -71,10 +74,10 @@ impl Place {
     ///
     /// # Errors
     /// When it is none.
-    pub fn store(flag: &'static str, url: &str, world: &str) -> Result<Self, BadInput> {
-        let site = match url.parse() {
+    pub fn store(flag: &'static str, url: UrlText, world: &str) -> Result<Self, BadInput> {
+        let site = match url.reveal().parse() {
             Ok(StoreUrl::Embedded(file)) => Site::File(file),
-            Ok(_) => Site::Shared(url.to_owned()),
+            Ok(_) => Site::Shared(url),
             Err(error) => return Err(BadInput::new(format!("{flag}: {error}"))),
         };
         Ok(Self { flag, world: world.to_owned(), site })
@@ -87,7 +90,7 @@ impl Place {
                 file.parent().unwrap_or(file).display().to_string()
             }
             Site::File(file) => file.display().to_string(),
-            Site::Shared(url) => url.parse::<StoreUrl>().map_or_else(|_| String::new(), |url| url.place()),
+            Site::Shared(url) => url.reveal().parse::<StoreUrl>().map_or_else(|_| String::new(), |url| url.place()),
         }
     }
 
@@ -121,7 +124,9 @@ impl Place {
                 Arc::new(Embedded::open(file, &self.world).map_err(|error| refused(self.flag, &error))?)
             }
             Site::Shared(url) => {
-                let store = darkages_store::open(url, &self.world).await.map_err(|error| refused(self.flag, &error))?;
+                let store = darkages_store::open(url.reveal(), &self.world)
+                    .await
+                    .map_err(|error| refused(self.flag, &error))?;
                 if !shared::has_world(&*store).await.map_err(|error| self.complaint(error))? {
                     let what = "has no world of the name";
                     return Err(self.complaint(format!("{what} {}: look at the URL and at --world", self.world)));

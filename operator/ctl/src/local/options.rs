@@ -13,6 +13,7 @@ use super::freezes::FreezePlan;
 use super::kills::KillPlan;
 use crate::bounds::Bounds;
 use crate::exit::BadInput;
+use crate::store_flags::{StoreFlags, Told};
 use darkages_client::swarm::workload::Workload;
 
 /// Players that one world takes at most: what a swarm of one thread and zones on one machine can be asked for.
@@ -90,10 +91,8 @@ pub struct Args {
     #[arg(long)]
     processes: bool,
 
-    /// Where the world is kept instead of a directory, as a URL that several processes can use: redis://…, cql://…, or
-    /// redis://…,cql://… for copies in Redis of what CQL keeps
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    store: Option<String>,
+    #[command(flatten)]
+    store: StoreFlags,
 
     /// Kill a zone process again and again, like zone:every=10s; needs --processes. With at=POINT in the middle of a handoff, a
     /// trade, a split or a merge, like zone:every=10s,at=committed; at=any takes all points in turn; side=giver, taker, both,
@@ -144,7 +143,7 @@ pub struct Options {
     /// Whether each zone is a process.
     pub processes: bool,
     /// Where the world is kept instead.
-    pub store: Option<String>,
+    pub store: Option<Told>,
     /// What is killed.
     pub kill: Option<KillPlan>,
     /// What is frozen.
@@ -191,6 +190,7 @@ impl Args {
         let Self { players, workload, seconds, seed, split_at, zones, .. } = self;
         let Self { bounds, loss, delay_ms, jitter_ms, data, http, headless, report, json, .. } = self;
         let Self { processes, store, kill, freeze, .. } = self;
+        let store = store.told(("--data", data.is_some()))?;
         let workload = workload.parse::<Workload>().map_err(|error| BadInput::new(format!("--workload: {error}")))?;
         within("--players", u64::from(players), 0, u64::from(MAX_PLAYERS))?;
         within("--zones", zones as u64, 1, MAX_ZONES as u64)?;

@@ -27,6 +27,7 @@ use super::options::{MAX_PLAYERS, Options, default_bounds};
 use super::pool::{Pool, PoolConfig, Program};
 use super::spawn::scatter;
 use crate::exit::BadInput;
+use crate::store_flags::Told;
 
 /// Threads for the store's callers and the directory. Zones and bots have their own.
 const IO_THREADS: usize = 2;
@@ -73,9 +74,9 @@ pub fn open(options: &Options) -> anyhow::Result<(World, Topology)> {
     let address = listener.local_addr().context("asking for the directory's address")?;
     let home = Home::open(options.data.as_deref(), u64::from_le_bytes(random()))?;
     let store: Arc<dyn Store> = match &options.store {
-        Some(url) => runtime
-            .block_on(darkages_store::open(url, WORLD_NAME))
-            .map_err(|error| BadInput::new(format!("--store: {error}")))?,
+        Some(Told { by, url }) => runtime
+            .block_on(darkages_store::open(url.reveal(), WORLD_NAME))
+            .map_err(|error| BadInput::new(format!("{by}: {error}")))?,
         None => Arc::new(home.store()?),
     };
     let map = runtime.block_on(first_map(&*store, options))?;
@@ -213,7 +214,7 @@ fn program(options: &Options, home: &Home, world_key: &[u8; 32]) -> anyhow::Resu
         let binary = binary.display();
         return Err(BadInput::new(format!("--processes: {binary} is not there: build it with make release")).into());
     }
-    let store = options.store.clone().context("--processes needs --store")?;
+    let store = options.store.clone().context("--processes needs --store")?.url;
     let world_key_file = home.write_key(world_key)?;
     Ok(Program {
         binary,

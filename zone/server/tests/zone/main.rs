@@ -7,4 +7,5 @@ mod frozen;
 mod library;
 mod process;
 mod server;
+mod store_source;
 mod world;

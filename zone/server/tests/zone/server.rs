@@ -21,6 +21,16 @@ pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
+/// How one of this name is started. `folder` keeps the world's key.
+pub fn command(folder: &Path, zone: &str) -> Command {
+    let key = folder.join("world.key");
+    let digits: String = WORLD_KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(&key, digits).expect("a key file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zone-server"));
+    command.args(["--zone", zone, "--world-key-file"]).arg(&key);
+    command
+}
+
 /// A running `zone-server`; killed when the test ends in any way.
 pub struct Server {
     process: Child,
@@ -31,16 +41,14 @@ pub struct Server {
 impl Server {
     /// One of this name, with these further arguments. `folder` keeps the world's key.
     pub fn start(folder: &Path, zone: &str, arguments: &[&str]) -> Self {
-        let key = folder.join("world.key");
-        let digits: String = WORLD_KEY.iter().map(|byte| format!("{byte:02x}")).collect();
-        std::fs::write(&key, digits).expect("a key file");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_zone-server"))
-            .args(["--zone", zone, "--world-key-file"])
-            .arg(&key)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut command = command(folder, zone);
+        command.args(arguments);
+        Self::run(&mut command)
+    }
+
+    /// One of this command.
+    pub fn run(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
         let mut line = String::new();
         let out = process.stdout.take().expect("it is piped");
         BufReader::new(out).read_line(&mut line).expect("it says where it listens");
@@ -49,6 +57,11 @@ impl Server {
             value.expect("the address is there").parse().expect("an address")
         };
         Self { control: place("control"), http: place("http"), process }
+    }
+
+    /// Its number among the processes of the machine.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// What it says to a GET.

@@ -50,6 +50,7 @@ impl Inner {
         ] {
             self.wire.run(ACTION, statement, ()).await?;
         }
+        self.known.forget_all();
         tokio::time::sleep(AFTER_CLEARING).await;
         Ok(())
     }

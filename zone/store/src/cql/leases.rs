@@ -28,6 +28,7 @@ const ROUNDS: u32 = 8;
 const OVER: i64 = 0;
 
 /// A row, and what time it was for the server that read it. Times are unix milliseconds.
+#[derive(Clone)]
 pub(super) struct Row {
     epoch: ShardEpoch,
     zone: ZoneId,
@@ -156,9 +157,10 @@ impl Inner {
         Ok(self.read_lease(action, shard).await?.map(|row| row.view(shard)))
     }
 
-    /// The lease of an incarnation that may act now.
+    /// The lease of an incarnation that may act now, by a read that began after this call.
     async fn own_lease(&self, action: &'static str, fence: Fence) -> Result<Option<Row>, StoreError> {
-        let row = self.read_lease(action, fence.shard).await?;
+        let missed = || unavailable(action, "the lease could not be read");
+        let row = self.leases.read(fence.shard, self.read_lease(action, fence.shard), missed).await?;
         Ok(row.filter(|row| row.epoch == fence.epoch && row.until != OVER && row.holder_may_act()))
     }
 

@@ -28,6 +28,11 @@ use crate::transition::MustBeOver;
 /// Places that an incarnation takes at a time. Those that it leaves are gaps.
 const BLOCK: u64 = 1_024;
 
+/// Entries that are written by one statement, at most, and their bytes: servers split nothing that is of one partition, and take
+/// some megabytes of it at a time. One entry alone may be larger.
+const MAX_PART: usize = 256;
+const MAX_PART_BYTES: usize = 256 * 1024;
+
 /// Buckets that are read at a time by whoever looks for the beginning of a long log.
 const BUCKETS_AT_A_TIME: u64 = 16;
 
@@ -100,20 +105,26 @@ impl Inner {
         let first = self.places(ACTION, fence, events.len() as u64).await?;
         let last = LogSeq(first.0 + events.len() as u64 - 1);
         let at = Duration::from_millis(self.check_live(ACTION, fence).await?.now.unsigned_abs());
-        let writes: Vec<_> = (first.0..)
-            .map(LogSeq)
-            .zip(events)
-            .map(|(seq, event)| async move {
-                let (epoch, states) = (fence.epoch, Vec::new());
-                let entry = LogEntry { seq, epoch, at, request: None, event, states };
-                let Place { shard, bucket, seq } = Place::of(fence.shard, seq);
-                let values = (shard, bucket, seq, codec::encode_entry(&entry), self.lives.events);
-                self.wire.run(ACTION, &self.statements.write_event, values).await
-            })
-            .collect();
+        let entry = |(seq, event)| {
+            let (epoch, states) = (fence.epoch, Vec::new());
+            let entry = LogEntry { seq, epoch, at, request: None, event, states };
+            (Place::of(fence.shard, seq), codec::encode_entry(&entry))
+        };
+        let entries: Vec<_> = (first.0..).map(LogSeq).zip(events).map(entry).collect();
+        let writes: Vec<_> = parts(&entries).into_iter().map(|part| self.write_events(ACTION, part)).collect();
         let mut writes = stream::iter(writes).buffer_unordered(BATCH_WIDTH);
         while writes.try_next().await?.is_some() {}
         Ok(last)
+    }
+
+    /// Writes entries of one partition, all or none.
+    async fn write_events(&self, action: &'static str, entries: &[(Place, Vec<u8>)]) -> Result<(), StoreError> {
+        let row = |(place, bytes): &(Place, Vec<u8>)| {
+            let Place { shard, bucket, seq } = *place;
+            (shard, bucket, seq, bytes.clone(), self.lives.events)
+        };
+        let rows: Vec<_> = entries.iter().map(row).collect();
+        self.wire.run_together(action, &self.statements.write_event, rows).await
     }
 
     pub(super) async fn write_journal(
@@ -248,10 +259,50 @@ impl Inner {
     }
 }
 
+/// Entries that follow each other, in parts that each go together: of one partition, and not too large.
+fn parts(mut entries: &[(Place, Vec<u8>)]) -> Vec<&[(Place, Vec<u8>)]> {
+    let mut parts = Vec::new();
+    while let Some((first, _)) = entries.first() {
+        let mut bytes = 0;
+        let fits = |(place, entry): &&(Place, Vec<u8>)| {
+            bytes += entry.len();
+            place.bucket == first.bucket && bytes <= MAX_PART_BYTES
+        };
+        let count = entries.iter().take(MAX_PART).take_while(fits).count().max(1);
+        let (part, rest) = entries.split_at(count);
+        parts.push(part);
+        entries = rest;
+    }
+    parts
+}
+
 /// A row of either table.
 struct Row {
     entry: Option<Vec<u8>>,
     /// The attempt whose decision counts; events have none.
     attempt: Option<Vec<u8>>,
     decided: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_of_one_partition_and_not_too_large_and_nothing_is_left_out() {
+        let place = |seq| Place::of(ShardId(1), LogSeq(seq));
+        let size = |seq: u64| if seq.is_multiple_of(97) { 20_000 } else { (seq % 700) as usize };
+        let mut entries: Vec<_> = (BUCKET - 900..BUCKET + 900).map(|seq| (place(seq), vec![0; size(seq)])).collect();
+        entries.push((place(BUCKET + 900), vec![0; 2 * MAX_PART_BYTES]));
+        let split = parts(&entries);
+        assert!(split.len() < 20, "{} parts", split.len());
+        let sum = |part: &[(Place, Vec<u8>)]| part.iter().map(|(_, entry)| entry.len()).sum::<usize>();
+        for part in &split {
+            assert!(part.iter().all(|(place, _)| place.bucket == part[0].0.bucket));
+            assert!(part.len() <= MAX_PART && (part.len() == 1 || sum(part) <= MAX_PART_BYTES));
+        }
+        let seqs: Vec<i64> = split.concat().iter().map(|(place, _)| place.seq).collect();
+        assert_eq!(seqs, entries.iter().map(|(place, _)| place.seq).collect::<Vec<_>>());
+        assert!(parts(&[]).is_empty());
+    }
 }

@@ -144,7 +144,7 @@ impl Inner {
 
     /// Waits until a transaction is decided or called off, or calls it off; whether it is decided.
     pub(super) async fn settle(&self, action: &'static str, mark: &Mark) -> Result<bool, StoreError> {
-        let patience = Instant::now() + PATIENCE;
+        let begun = Instant::now();
         loop {
             let row = self.read_request(action, mark.request).await?.filter(|row| row.attempt == mark.attempt);
             match row.map_or(CALLED_OFF, |row| row.state) {
@@ -153,7 +153,8 @@ impl Inner {
                 _ => return Ok(false),
             }
             let over = self.blocks(action, MustBeOver::Incarnation(mark.by)).await?.is_none();
-            if over || Instant::now() >= patience {
+            // One that was begun here and given up is not waited for, nor is one that is given up meanwhile.
+            if over || self.abandoned.has(mark) || begun.elapsed() >= PATIENCE {
                 self.call_off(action, mark.request, mark.attempt).await?;
             } else {
                 tokio::time::sleep(jittered(PAUSE)).await;

@@ -1,8 +1,8 @@
 //! The CQL driver: a world in one keyspace of Cassandra or ScyllaDB, for any number of processes.
 //!
 //! What flows in are calls of the port, each with a deadline and bounded in number; what flows out are statements on one
-//! partition each, prepared, to a replica of it. Nothing is kept in this process but places of the log that are its own, so
-//! that any process may go at any moment.
+//! partition each, prepared, to a replica of it. Nothing is kept in this process but places of the log that are its own, and records as it wrote them,
+//! which the servers confirm or refuse; so any process may go at any moment.
 //!
 //! Five invariants carry it, each explained where it is kept; ADR 11 and 13 put them together:
 //! - a lease that was seen to be over stays over ([`leases`]);
@@ -11,9 +11,12 @@
 //! - a checkpoint counts only under the very record that it was taken under ([`snapshots`]);
 //! - a list is never short of an entry ([`lists`]).
 
+mod abandoned;
 mod clear;
 mod fresh;
+mod inventory;
 mod keys;
+mod known;
 mod leases;
 mod lists;
 mod log;
@@ -23,6 +26,7 @@ mod open;
 mod owners;
 mod schema;
 mod sessions;
+mod shared;
 mod snapshots;
 mod statements;
 mod swaps;
@@ -50,7 +54,9 @@ use crate::owner::{OwnerRecord, Swap, Swapped};
 use crate::port::Store;
 use crate::session::{NonceUse, Session};
 
+pub use inventory::inventory;
 pub use leases::GUARD;
+pub use open::bare;
 pub use url::{CqlOptions, Credentials, Quorum, Replication};
 
 use statements::Statements;
@@ -74,6 +80,12 @@ struct Inner {
     lives: Lives,
     places: log::Places,
     times: snapshots::Times,
+    /// Reads of leases that many wait for.
+    leases: shared::Shared<Option<leases::Row>>,
+    /// Records that this process wrote last.
+    known: known::Known,
+    /// Attempts at transactions that nobody goes on with.
+    abandoned: abandoned::Abandoned,
     /// Shards that are in the list of shards, as far as this process knows.
     listed: Mutex<BTreeSet<ShardId>>,
 }

@@ -33,7 +33,7 @@ const DAY_S: u32 = 24 * 3_600;
 
 pub(super) async fn open(options: &CqlOptions, world: &str) -> Result<Inner, OpenError> {
     check::world(world)?;
-    let session = connect(options).await.map_err(|error| not_connected(options, error))?;
+    let session = bare(options).await?;
     let id = migrate::migrate(&session, options, world).await?;
     let statements = Statements::prepare(&session, options).await.map_err(|error| unreachable(options, error))?;
     let seconds = |days: u32| i32::try_from(days.saturating_mul(DAY_S)).unwrap_or(i32::MAX);
@@ -44,8 +44,19 @@ pub(super) async fn open(options: &CqlOptions, world: &str) -> Result<Inner, Ope
         lives: Lives { journal: seconds(options.journal_days), events: seconds(options.events_days) },
         places: Default::default(),
         times: Default::default(),
+        leases: Default::default(),
+        known: Default::default(),
+        abandoned: Default::default(),
         listed: Default::default(),
     })
+}
+
+/// Connects to the servers without a store around it: for whoever measures what they can do, or looks at what is in them.
+///
+/// # Errors
+/// When no server answers or lets us in.
+pub async fn bare(options: &CqlOptions) -> Result<Session, OpenError> {
+    connect(options).await.map_err(|error| not_connected(options, error))
 }
 
 async fn connect(options: &CqlOptions) -> Result<Session, NewSessionError> {

@@ -22,10 +22,13 @@ pub(super) const BATCH_WIDTH: usize = 64;
 /// Times that one write starts again because somebody else has changed the record meanwhile.
 const ROUNDS: u32 = 32;
 
-/// What the next write of a player builds on: the record as read, and whether the writer's lease was live *after* that.
+/// What the next write of a player builds on: the record as read or remembered, and whether the writer's lease was live *after*
+/// that.
 struct Ground {
     found: Option<Free>,
     live: bool,
+    /// It is remembered: somebody else may have written since. Enough to swap, not to refuse.
+    is_known: bool,
 }
 
 /// The swaps of a batch by player, each with its place in the batch.
@@ -54,22 +57,28 @@ impl Inner {
         let players = by_player(swaps);
         let (mut found, live) = self.grounds(ACTION, fence, players.keys().copied()).await?;
         let served = players.into_iter().map(|(player, swaps)| {
-            let ground = Ground { found: found.remove(&player).flatten(), live };
+            let (is_known, found) = found.remove(&player).unwrap_or_default();
+            let ground = Ground { found, live, is_known };
             self.swap_player(ACTION, fence, player, ground, swaps)
         });
         let served: Vec<_> = served.collect();
         Ok(in_order(stream::iter(served).buffer_unordered(BATCH_WIDTH).try_collect().await?))
     }
 
-    /// Reads the records of `players`, then the lease of the writer.
+    /// The records of `players`, each with whether it is remembered; then the lease of the writer is read.
     async fn grounds(
         &self,
         action: &'static str,
         fence: Fence,
         players: impl Iterator<Item = PlayerId>,
-    ) -> Result<(BTreeMap<PlayerId, Option<Free>>, bool), StoreError> {
+    ) -> Result<(BTreeMap<PlayerId, (bool, Option<Free>)>, bool), StoreError> {
         let reads: Vec<_> = players
-            .map(|player| async move { Ok::<_, StoreError>((player, self.free(action, player).await?)) })
+            .map(|player| async move {
+                Ok::<_, StoreError>(match self.known.of(fence, player) {
+                    Some(known) => (player, (true, Some(known))),
+                    None => (player, (false, self.free(action, player).await?)),
+                })
+            })
             .collect();
         let found = stream::iter(reads).buffer_unordered(BATCH_WIDTH).try_collect().await?;
         Ok((found, self.is_live(action, fence).await?))
@@ -77,7 +86,7 @@ impl Inner {
 
     async fn ground(&self, action: &'static str, fence: Fence, player: PlayerId) -> Result<Ground, StoreError> {
         let found = self.free(action, player).await?;
-        Ok(Ground { found, live: self.is_live(action, fence).await? })
+        Ok(Ground { found, live: self.is_live(action, fence).await?, is_known: false })
     }
 
     async fn swap_player(
@@ -93,11 +102,17 @@ impl Inner {
             let mut rounds = 0;
             let answer = loop {
                 if let Some(answer) = self.refused(action, fence, &ground, &swap).await? {
-                    break answer;
+                    if !ground.is_known {
+                        break answer;
+                    }
+                    ground = self.ground(action, fence, player).await?;
+                    continue;
                 }
                 let owner = ground.found.as_ref().map(|free| free.record.owner);
                 self.list_owner(action, player, owner, &swap.next).await?;
+                self.known.forget(player);
                 if let Some(written) = self.write(action, player, ground.found.as_ref(), &swap.next).await? {
+                    self.known.learn(fence, player, written.clone());
                     self.unlist_owner(action, player, owner, &swap.next).await;
                     ground.found = Some(written);
                     break Swapped::Done;

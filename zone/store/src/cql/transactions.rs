@@ -59,49 +59,100 @@ enum Outcome {
     Done(LogSeq, Vec<Party>),
     /// Nothing was changed.
     Answer(Committed),
-    /// Somebody else was first, at the request or at a party.
+    /// Somebody else was first at a party.
     Again,
+    /// Somebody has asked for the request before.
+    AskedBefore,
+}
+
+/// What became of a request so far.
+enum Before {
+    /// Nobody has asked for it.
+    Nothing,
+    /// Its last attempt was this one, and changed nothing.
+    CalledOff(u128),
+    /// It was carried out.
+    Done(Committed),
 }
 
 impl Inner {
     /// What became of a transaction, and the records that it made.
     pub async fn commit(&self, fence: Fence, transaction: Transaction) -> Result<Carried, StoreError> {
+        let carried = self.commit_in_rounds(fence, &transaction).await?;
+        self.abandoned.forget(transaction.request);
+        Ok(carried)
+    }
+
+    async fn commit_in_rounds(&self, fence: Fence, transaction: &Transaction) -> Result<Carried, StoreError> {
+        // Nearly every request is asked for once. So its row is made as if nobody had asked before, and read when it is there.
+        let mut look = self.abandoned.has_request(transaction.request);
+        let mut before = None;
         for _ in 0..ROUNDS {
-            match self.attempt(fence, &transaction).await? {
+            if look {
+                match self.asked_before(transaction.request).await? {
+                    Before::Nothing => before = None,
+                    Before::CalledOff(attempt) => before = Some(attempt),
+                    Before::Done(answer) => return Ok((answer, Vec::new())),
+                }
+            }
+            look = true;
+            match self.attempt(fence, transaction, before).await? {
                 Outcome::Done(seq, parties) => {
                     let made = parties.into_iter().map(|party| (party.player, party.next)).collect();
                     return Ok((Committed::Done { seq }, made));
                 }
                 Outcome::Answer(answer) => return Ok((answer, Vec::new())),
                 Outcome::Again => tokio::time::sleep(jittered(PAUSE)).await,
+                Outcome::AskedBefore => {}
             }
         }
         Err(unavailable(ACTION, "others change the same players all the time"))
     }
 
-    async fn attempt(&self, fence: Fence, transaction: &Transaction) -> Result<Outcome, StoreError> {
+    /// What became of the request so far. One that is under way is waited for, or called off.
+    async fn asked_before(&self, request: RequestId) -> Result<Before, StoreError> {
+        loop {
+            let Some(row) = self.read_request(ACTION, request).await? else { return Ok(Before::Nothing) };
+            match row.state {
+                DECIDED => {
+                    let (shard, seq, answer) = (row.by.shard, row.seq, row.answer);
+                    return Ok(Before::Done(Committed::Repeated { shard, seq, answer }));
+                }
+                OPEN => {
+                    self.settle(ACTION, &Mark { request, attempt: row.attempt, by: row.by }).await?;
+                }
+                _ => return Ok(Before::CalledOff(row.attempt)),
+            }
+        }
+    }
+
+    /// One attempt, at a request whose attempt `before` was called off, or that nobody has asked for.
+    async fn attempt(
+        &self,
+        fence: Fence,
+        transaction: &Transaction,
+        before: Option<u128>,
+    ) -> Result<Outcome, StoreError> {
         let Transaction { request, states, event, answer } = transaction;
-        let parties = self.parties(states);
-        let (found, lease, row) =
-            futures_util::try_join!(parties, self.check_live(ACTION, fence), self.read_request(ACTION, *request))?;
-        let before = match row {
-            Some(row) if row.state == DECIDED => {
-                let (shard, seq) = (row.by.shard, row.seq);
-                return Ok(Outcome::Answer(Committed::Repeated { shard, seq, answer: row.answer }));
-            }
-            Some(row) if row.state == OPEN => {
-                let other = Mark { request: *request, attempt: row.attempt, by: row.by };
-                self.settle(ACTION, &other).await?;
-                return Ok(Outcome::Again);
-            }
-            row => row.map(|row| row.attempt),
-        };
+        let (known, mut found): (Vec<bool>, Vec<_>) = self.parties(fence, states).await?.into_iter().unzip();
+        // After the records: what is remembered counts only then.
+        let lease = self.check_live(ACTION, fence).await?;
+        if known.contains(&true) && judged(states, found.clone(), fence).is_err() {
+            // Somebody else may have written since.
+            states.iter().for_each(|state| self.known.forget(state.player));
+            found = self.parties(fence, states).await?.into_iter().map(|(_, found)| found).collect();
+        }
         let parties = match judged(states, found, fence) {
             Ok(parties) => parties,
-            Err(refused) => return Ok(Outcome::Answer(*refused)),
+            // A request that was carried out before gets the answer of then, whatever its parties are like now.
+            Err(refused) => match self.asked_before(*request).await? {
+                Before::Done(answer) => return Ok(Outcome::Answer(answer)),
+                _ => return Ok(Outcome::Answer(*refused)),
+            },
         };
         let seq = self.places(ACTION, fence, 1).await?;
         let mark = Mark { request: *request, attempt: rand::random(), by: fence };
+        let under_way = self.abandoned.begin(mark);
         let entry = LogEntry {
             seq,
             epoch: fence.epoch,
@@ -115,21 +166,33 @@ impl Inner {
             self.write_journal(ACTION, fence.shard, &entry, mark.attempt)
         )?;
         if !opened {
-            return Ok(Outcome::Again);
+            under_way.over();
+            return Ok(Outcome::AskedBefore);
         }
+        states.iter().for_each(|state| self.known.forget(state.player));
         if !self.decide(&mark, &parties, lease.now).await? {
+            under_way.over();
             return Ok(Outcome::Again);
         }
-        self.carry_out(&parties, Place::of(fence.shard, seq)).await;
+        under_way.over();
+        self.carry_out(fence, &parties, Place::of(fence.shard, seq)).await;
         if mark.attempt.is_multiple_of(TIDY_EVERY) {
             self.tidy(request.player).await;
         }
         Ok(Outcome::Done(seq, parties))
     }
 
-    /// The parties' records, in the order of `states`.
-    async fn parties(&self, states: &[Checkpoint]) -> Result<Vec<Option<Free>>, StoreError> {
-        let reads: Vec<_> = states.iter().map(|state| self.free(ACTION, state.player)).collect();
+    /// The parties' records, in the order of `states`, each with whether it is remembered, not read.
+    async fn parties(&self, fence: Fence, states: &[Checkpoint]) -> Result<Vec<(bool, Option<Free>)>, StoreError> {
+        let reads: Vec<_> = states
+            .iter()
+            .map(|state| async move {
+                match self.known.of(fence, state.player) {
+                    Some(known) => Ok((true, Some(known))),
+                    None => Ok((false, self.free(ACTION, state.player).await?)),
+                }
+            })
+            .collect();
         stream::iter(reads).buffered(BATCH_WIDTH).try_collect().await
     }
 
@@ -199,12 +262,15 @@ impl Inner {
     }
 
     /// Puts the new records where the marks are. It is decided, so what goes wrong here is left to whoever comes next.
-    async fn carry_out(&self, parties: &[Party], place: Place) {
+    async fn carry_out(&self, fence: Fence, parties: &[Party], place: Place) {
         let writes: Vec<_> = parties
             .iter()
             .map(|Party { player, found, next }| async move {
                 let marked = Free { revision: found.revision + 1, record: found.record.clone() };
-                self.replace(ACTION, *player, &marked, next, None).await.map(drop)
+                if self.replace(ACTION, *player, &marked, next, None).await? {
+                    self.known.learn(fence, *player, Free { revision: marked.revision + 1, record: next.clone() });
+                }
+                Ok(())
             })
             .collect();
         let writes = stream::iter(writes).buffer_unordered(BATCH_WIDTH).collect::<Vec<_>>();

@@ -10,6 +10,7 @@ use scylla::client::session::Session;
 use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::response::query_result::{QueryResult, QueryRowsResult};
 use scylla::serialize::row::SerializeRow;
+use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlValue, Row};
 use tokio::sync::Semaphore;
@@ -34,6 +35,13 @@ pub(super) struct Wire {
     pub presence: Presence,
 }
 
+/// What is to be carried out, as often as it takes.
+enum Order<'a, V> {
+    One(&'a PreparedStatement, V),
+    /// All or nothing.
+    Together(&'a Batch, Vec<V>),
+}
+
 impl Wire {
     pub fn new(session: Session) -> Self {
         Self { session, room: Semaphore::new(MAX_IN_FLIGHT), presence: Presence::new(health::CQL) }
@@ -46,7 +54,27 @@ impl Wire {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<QueryResult, StoreError> {
-        self.attempt(action, statement, values, may_help).await
+        self.attempt(action, Order::One(statement, values), may_help).await
+    }
+
+    /// Carries out one statement with many values, all of one partition: the servers write all of it or nothing. Each may have
+    /// been written before.
+    pub async fn run_together<V: SerializeRow>(
+        &self,
+        action: &'static str,
+        statement: &PreparedStatement,
+        values: Vec<V>,
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::new(BatchType::Unlogged);
+        batch.set_is_idempotent(true);
+        batch.set_request_timeout(statement.get_request_timeout());
+        if let Some(consistency) = statement.get_consistency() {
+            batch.set_consistency(consistency);
+        }
+        for _ in &values {
+            batch.append_statement(statement.clone());
+        }
+        self.attempt(action, Order::Together(&batch, values), may_help).await.map(drop)
     }
 
     /// Reads rows.
@@ -67,7 +95,7 @@ impl Wire {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<bool, StoreError> {
-        let result = self.attempt(action, statement, values, was_not_carried_out).await?;
+        let result = self.attempt(action, Order::One(statement, values), was_not_carried_out).await?;
         let rows = result.into_rows_result().map_err(|error| unavailable(action, error))?;
         // When the condition failed there are further columns, which differ from statement to statement.
         let row: Row = rows.first_row().map_err(|error| unavailable(action, error))?;
@@ -77,18 +105,20 @@ impl Wire {
         }
     }
 
-    async fn attempt(
+    async fn attempt<V: SerializeRow>(
         &self,
         action: &'static str,
-        statement: &PreparedStatement,
-        values: impl SerializeRow,
+        order: Order<'_, V>,
         again: fn(&ExecutionError) -> bool,
     ) -> Result<QueryResult, StoreError> {
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
             let outcome = {
                 let _room = self.room.acquire().await.map_err(|_| StoreError::Closed)?;
-                self.session.execute_unpaged(statement, &values).await
+                match &order {
+                    Order::One(statement, values) => self.session.execute_unpaged(statement, values).await,
+                    Order::Together(batch, values) => self.session.batch(batch, values).await,
+                }
             };
             match outcome {
                 Ok(result) => {

@@ -6,6 +6,7 @@
 //!
 //! Leases end with the process: only zones of the process that has the file open can hold one.
 
+mod inventory;
 mod journal;
 mod leases;
 mod open;
@@ -40,6 +41,7 @@ use crate::owner::{OwnerRecord, Swap, Swapped};
 use crate::port::Store;
 use crate::session::{NonceUse, Session};
 
+pub use inventory::inventory;
 pub use journal::LOG_KEPT_PER_SHARD;
 use leases::Leases;
 use open::Place;

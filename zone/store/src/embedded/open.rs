@@ -118,24 +118,38 @@ fn create(database: Result<Database, DatabaseError>, world: &str, place: &Place)
 }
 
 fn open_file(path: &Path, world: &str, place: &Place) -> Result<Database, OpenError> {
-    let mut start = [0; MAGIC.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(foreign(place, "it is too short")),
-        Err(error) => return Err(unreadable(place, error)),
-        Ok(()) if start != MAGIC => return Err(foreign(place, "it has another format")),
-        Ok(()) => {}
-    }
-    check_in_trial(path, world, place)?;
+    check_start(path, place)?;
+    drop(trial(path, world, place)?);
     builder().open(path).map_err(|error| refusal(error, place))
 }
 
+/// Whether the file starts as those of redb do.
+fn check_start(path: &Path, place: &Place) -> Result<(), OpenError> {
+    let mut start = [0; MAGIC.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(foreign(place, "it is too short")),
+        Err(error) => Err(unreadable(place, error)),
+        Ok(()) if start != MAGIC => Err(foreign(place, "it has another format")),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// The store of `world` for reading; the file stays as it is.
+pub(super) fn look(path: &Path, world: &str, place: &Place) -> Result<Database, OpenError> {
+    check::world(world)?;
+    check_start(path, place)?;
+    trial(path, world, place)
+}
+
 /// Opens the file without changing it, to see that it is whole, ours and of this world.
-fn check_in_trial(path: &Path, world: &str, place: &Place) -> Result<(), OpenError> {
+fn trial(path: &Path, world: &str, place: &Place) -> Result<Database, OpenError> {
     let file = File::options().read(true).write(true).open(path).map_err(|error| unreadable(place, error))?;
     let trial = Trial::new(file).map_err(|error| refusal(error, place))?;
     let trial = builder().set_check_integrity_on_open(true).create_with_backend(trial);
-    check_contents(&trial.map_err(|error| refusal(error, place))?, world, place)
+    let trial = trial.map_err(|error| refusal(error, place))?;
+    check_contents(&trial, world, place)?;
+    Ok(trial)
 }
 
 fn check_ours(database: &impl ReadableDatabase, place: &Place) -> Result<(), OpenError> {

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 const ACTION: &str = "clearing the store";
 
 /// Keys that the server looks at in one step.
-const KEYS_AT_A_TIME: usize = 1_000;
+pub(super) const KEYS_AT_A_TIME: usize = 1_000;
 
 impl RedisStore {
     /// Removes everything of one history. The lists go like any other key: whoever clears holds all leases, so nobody reads
@@ -53,7 +53,7 @@ impl Walk {
     }
 
     /// Takes in what a look has found; the command that removes those of it that are `old`, if there are any.
-    pub fn found(&mut self, answer: Value, old: impl Fn(&[u8]) -> bool) -> Result<Option<Cmd>, Trouble> {
+    pub fn found(&mut self, answer: Value, mut old: impl FnMut(&[u8]) -> bool) -> Result<Option<Cmd>, Trouble> {
         let (cursor, mut found) = read_scan(answer)?;
         self.cursor = (cursor != "0").then_some(cursor);
         found.retain(|key| old(key));

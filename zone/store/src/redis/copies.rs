@@ -40,7 +40,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub const COPY_LIFE: Duration = Duration::from_secs(3_600);
 
 /// Newest format of copies that this code reads and writes.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// What became of a checkpoint that was to go into a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +110,10 @@ impl Copies {
         let own = keys::copies(world);
         let base = format!("{own}:{id}");
         let target = opening::target(url, base.clone())?;
+        let lane = Lane::start(Link::new(Arc::new(target)), 0, PATIENCE);
+        lane.widen();
         let shared = Arc::new(Shared {
-            lane: Lane::start(Link::new(Arc::new(target)), 0, PATIENCE),
+            lane,
             base,
             own,
             place,

@@ -177,7 +177,7 @@ fn read_place(answer: Value) -> Result<Option<LogSeq>, Trouble> {
 }
 
 /// An entry of the stream: its name is `0-PLACE`, its only field the entry.
-fn read_entry(shard: ShardId, row: Value) -> Result<LogEntry, Trouble> {
+pub(super) fn read_entry(shard: ShardId, row: Value) -> Result<LogEntry, Trouble> {
     let mut row = list(row)?.into_iter();
     let name = text(next(&mut row)?)?;
     let damaged = || Trouble::Damaged { what: format!("entry {name} in the log of shard {shard}") };

@@ -1,13 +1,17 @@
 //! A queue of calls and the one connection that carries them, in groups.
 //!
 //! While one group is under way the next one gathers, so that a round trip, and the wait for replicas behind it, is shared by
-//! all who wait. A store has two lanes. In the *durable* one each group ends with a barrier: a write that every replica has to
+//! all who wait. Where no replica is waited for, [`SIDE_BY_SIDE`] groups are under way: the server works on one, and flushes it
+//! where it was told to, while the other is being made or on its way. A store has two lanes. In the *durable* one each group ends with a barrier: a write that every replica has to
 //! see, and `WAIT`. Replicas apply what the primary did in its order, so what the group wrote **and whatever it read** is
 //! confirmed with the barrier: an answer never shows what a failover could still take back, and a primary that was replaced
 //! without knowing it confirms nothing. The *quick* one has no barrier, for what may be lost with a primary.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redis::{Pipeline, ServerErrorKind, Value, cmd};
 use tokio::sync::{mpsc, oneshot};
 
@@ -24,6 +28,9 @@ pub const QUEUE_LIMIT: usize = 4_096;
 /// Calls in one group, and bytes after which no further call joins it.
 const MAX_GROUP: usize = 1_024;
 const MAX_GROUP_BYTES: usize = 4 * 1024 * 1024;
+
+/// Groups under way at a time where no replicas are waited for. A third would find the server as busy.
+pub(super) const SIDE_BY_SIDE: usize = 2;
 
 /// From the moment at which a call is made, how long it may take. What is late is [`StoreError::Unavailable`].
 pub const CALL_DEADLINE: Duration = Duration::from_secs(2);
@@ -50,17 +57,25 @@ enum Message {
 pub(super) struct Lane {
     queue: mpsc::Sender<Message>,
     patience: Duration,
+    width: Arc<AtomicUsize>,
     pub presence: Presence,
     pub depth: Depth,
 }
 
 impl Lane {
     /// Starts the lane's task. `replicas` must confirm each group; with none there is no barrier. A call takes as long as
-    /// `patience` at most.
+    /// `patience` at most. One group is under way at a time until [`widen`](Self::widen) says otherwise.
     pub fn start(link: Link, replicas: u32, patience: Duration) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_LIMIT);
-        tokio::spawn(Worker { link, replicas }.serve(waiting));
-        Self { queue, patience, presence: Presence::new(health::REDIS), depth: Depth::default() }
+        let width = Arc::new(AtomicUsize::new(1));
+        tokio::spawn(Worker { link, replicas, width: Arc::clone(&width) }.serve(waiting));
+        Self { queue, patience, width, presence: Presence::new(health::REDIS), depth: Depth::default() }
+    }
+
+    /// Lets [`SIDE_BY_SIDE`] groups be under way from the next one on. Where replicas are waited for, the server does nothing
+    /// else for this connection meanwhile, and one larger group is better than two.
+    pub fn widen(&self) {
+        self.width.store(SIDE_BY_SIDE, Ordering::Relaxed);
     }
 
     /// Carries out some requests in order; one answer for each.
@@ -155,81 +170,144 @@ pub(super) fn unavailable(action: &'static str, trouble: Trouble) -> StoreError 
 struct Worker {
     link: Link,
     replicas: u32,
+    width: Arc<AtomicUsize>,
+}
+
+/// Calls that go together, and until when they are waited for.
+struct Group {
+    calls: Vec<Call>,
+    deadline: Instant,
+    patience: Duration,
+}
+
+/// A group whose exchange is over.
+struct Carried {
+    calls: Vec<Call>,
+    /// Which connection it went by.
+    generation: u64,
+    answers: Result<Vec<Value>, Trouble>,
+    node: Arc<str>,
 }
 
 impl Worker {
     async fn serve(mut self, mut waiting: mpsc::Receiver<Message>) {
-        while let Some(first) = waiting.recv().await {
-            let mut group = Vec::new();
-            let closing = gather(first, &mut waiting, &mut group);
-            self.carry_out(group).await;
-            if let Some(closed) = closing {
-                // Nobody listens when the caller of close was dropped.
-                let _ = closed.send(());
-                return;
+        let mut under_way = FuturesUnordered::new();
+        let (mut closing, mut open) = (None, true);
+        while open || !under_way.is_empty() {
+            let room = open && under_way.len() < self.width.load(Ordering::Relaxed);
+            tokio::select! {
+                Some(carried) = under_way.next(), if !under_way.is_empty() => self.finish(carried),
+                message = waiting.recv(), if room => {
+                    let Some(first) = message else {
+                        open = false;
+                        continue;
+                    };
+                    // Those who were just answered may have more to ask: a moment for them makes larger groups.
+                    tokio::task::yield_now().await;
+                    let mut group = Vec::new();
+                    closing = gather(first, &mut waiting, &mut group);
+                    open = closing.is_none();
+                    if let Some(exchange) = self.start(group).await {
+                        under_way.push(exchange);
+                    }
+                }
             }
+        }
+        if let Some(closed) = closing {
+            // Nobody listens when the caller of close was dropped.
+            let _ = closed.send(());
         }
     }
 
-    /// Carries out a group and answers everybody in it.
-    async fn carry_out(&mut self, group: Vec<Call>) {
-        let now = Instant::now();
-        let (late_ones, group): (Vec<Call>, Vec<Call>) = group.into_iter().partition(|call| call.deadline <= now);
-        for call in late_ones {
-            // Its caller may be a moment behind; that nobody answers it would mean that the store is closed.
-            let _ = call.reply.send(Err(late(call.patience)));
-        }
-        // Those whose callers have gone need not be carried out any more.
-        let group: Vec<Call> = group.into_iter().filter(|call| !call.reply.is_closed()).collect();
-        let Some(last) = group.iter().max_by_key(|call| call.deadline) else { return };
-        let (deadline, patience) = (last.deadline, last.patience);
-        let exchanged = match tokio::time::timeout_at(deadline.into(), self.exchange(&group)).await {
-            Ok(exchanged) => exchanged,
-            Err(_) => Err(late(patience)),
+    /// Puts a group on its way. `None` when nobody in it can be helped any more; they are told.
+    async fn start(&mut self, calls: Vec<Call>) -> Option<impl Future<Output = Carried> + use<>> {
+        let group = still_wanted(calls)?;
+        let (deadline, patience) = (group.deadline, group.patience);
+        let ready = match tokio::time::timeout_at(deadline.into(), self.link.ready()).await {
+            Ok(Ok(ready)) => ready.clone(),
+            Ok(Err(trouble)) => {
+                answer_all(group.calls, &trouble);
+                return None;
+            }
+            Err(_) => {
+                answer_all(group.calls, &late(patience));
+                return None;
+            }
         };
-        match exchanged {
+        let (base, replicas) = (self.link.base(), self.replicas);
+        Some(async move {
+            let Ready { generation, node, .. } = &ready;
+            let (generation, node) = (*generation, Arc::clone(node));
+            let exchanged = exchange(ready, &base, &group.calls, replicas);
+            let answers = match tokio::time::timeout_at(deadline.into(), exchanged).await {
+                Ok(answers) => answers,
+                Err(_) => Err(late(patience)),
+            };
+            Carried { calls: group.calls, generation, answers, node }
+        })
+    }
+
+    /// Answers everybody in a group that is over.
+    fn finish(&mut self, carried: Carried) {
+        let Carried { calls, generation, answers, node } = carried;
+        let answers = match answers {
+            Ok(answers) => answers,
             Err(trouble) => {
                 if trouble.asks_for_another() {
-                    self.link.drop_connection(trouble.clone());
+                    self.link.drop_connection(generation, trouble.clone());
                 }
-                for call in group {
-                    let _ = call.reply.send(Err(trouble.clone()));
-                }
+                return answer_all(calls, &trouble);
             }
-            Ok((node, answers)) => {
-                let mut answers = answers.into_iter();
-                for call in group {
-                    let own: Vec<Value> = answers.by_ref().take(call.requests.len()).collect();
-                    let own = check(own, call.requests.len(), &node);
-                    if let Err(trouble) = &own
-                        && trouble.asks_for_another()
-                    {
-                        self.link.drop_connection(trouble.clone());
-                    }
-                    let _ = call.reply.send(own);
-                }
+        };
+        let mut answers = answers.into_iter();
+        for call in calls {
+            let own: Vec<Value> = answers.by_ref().take(call.requests.len()).collect();
+            let own = check(own, call.requests.len(), &node);
+            if let Err(trouble) = &own
+                && trouble.asks_for_another()
+            {
+                self.link.drop_connection(generation, trouble.clone());
             }
+            let _ = call.reply.send(own);
         }
     }
+}
 
-    /// Sends the group and returns who answered it, with an answer for each request.
-    async fn exchange(&mut self, group: &[Call]) -> Result<(String, Vec<Value>), Trouble> {
-        let replicas = self.replicas;
-        let base = self.link.base().to_owned();
-        let ready = self.link.ready().await?;
-        let requests: Vec<&Request> = group.iter().flat_map(|call| &call.requests).collect();
-        let mut answers = send(ready, &base, &requests, replicas).await?;
-        // Somebody flushed the scripts. What was not carried out for that reason is sent once more, in its order.
-        let missing: Vec<usize> = (0..requests.len()).filter(|place| is_missing(&answers[*place])).collect();
-        if !missing.is_empty() {
-            load_again(ready).await?;
-            let again: Vec<&Request> = missing.iter().map(|place| requests[*place]).collect();
-            for (place, answer) in missing.into_iter().zip(send(ready, &base, &again, replicas).await?) {
-                answers[place] = answer;
-            }
-        }
-        Ok((ready.node.clone(), answers))
+/// Those of a group whose callers wait. The others are told that they are late, if they listen.
+fn still_wanted(calls: Vec<Call>) -> Option<Group> {
+    let now = Instant::now();
+    let (late_ones, calls): (Vec<Call>, Vec<Call>) = calls.into_iter().partition(|call| call.deadline <= now);
+    for call in late_ones {
+        // Its caller may be a moment behind; that nobody answers it would mean that the store is closed.
+        let _ = call.reply.send(Err(late(call.patience)));
     }
+    // Those whose callers have gone need not be carried out any more.
+    let calls: Vec<Call> = calls.into_iter().filter(|call| !call.reply.is_closed()).collect();
+    let last = calls.iter().max_by_key(|call| call.deadline)?;
+    let (deadline, patience) = (last.deadline, last.patience);
+    Some(Group { calls, deadline, patience })
+}
+
+fn answer_all(calls: Vec<Call>, trouble: &Trouble) {
+    for call in calls {
+        let _ = call.reply.send(Err(trouble.clone()));
+    }
+}
+
+/// Sends calls and returns an answer for each of their requests.
+async fn exchange(mut ready: Ready, base: &str, calls: &[Call], replicas: u32) -> Result<Vec<Value>, Trouble> {
+    let requests: Vec<&Request> = calls.iter().flat_map(|call| &call.requests).collect();
+    let mut answers = send(&mut ready, base, &requests, replicas).await?;
+    // Somebody flushed the scripts. What was not carried out for that reason is sent once more, in its order.
+    let missing: Vec<usize> = (0..requests.len()).filter(|place| is_missing(&answers[*place])).collect();
+    if !missing.is_empty() {
+        load_again(&mut ready).await?;
+        let again: Vec<&Request> = missing.iter().map(|place| requests[*place]).collect();
+        for (place, answer) in missing.into_iter().zip(send(&mut ready, base, &again, replicas).await?) {
+            answers[place] = answer;
+        }
+    }
+    Ok(answers)
 }
 
 /// Sends requests in one round trip, with a barrier behind them when replicas must confirm.
@@ -246,7 +324,7 @@ async fn send(ready: &mut Ready, base: &str, requests: &[&Request], replicas: u3
     if count == 0 {
         return Ok(Vec::new());
     }
-    let lost = |source| Trouble::Lost { node: ready.node.clone(), source };
+    let lost = |source| Trouble::Lost { node: ready.node.to_string(), source };
     let mut answers = ready.connection.send_packed_commands(&pipeline, 0, count).await.map_err(lost)?;
     if answers.len() != count {
         return Err(Trouble::Odd { what: format!("{} answers to {count} commands", answers.len()) });
@@ -285,7 +363,7 @@ async fn load_again(ready: &mut Ready) -> Result<(), Trouble> {
     for script in Script::ALL {
         pipeline.add_command(cmd("SCRIPT").arg("LOAD").arg(script.source()).to_owned());
     }
-    let lost = |source| Trouble::Lost { node: ready.node.clone(), source };
+    let lost = |source| Trouble::Lost { node: ready.node.to_string(), source };
     ready.connection.send_packed_commands(&pipeline, 0, Script::ALL.len()).await.map_err(lost)?;
     Ok(())
 }

@@ -33,17 +33,20 @@ pub(super) struct Target {
     /// The authority's certificate, read once.
     pub authority: Option<Vec<u8>>,
     /// The start of every key.
-    pub base: String,
+    pub base: Arc<str>,
     /// Whether the world was seen here: from then on a server without it is refused.
     pub opened: AtomicBool,
 }
 
 /// A connection that is ready.
+#[derive(Clone)]
 pub(super) struct Ready {
     pub connection: MultiplexedConnection,
-    pub node: String,
+    pub node: Arc<str>,
+    /// Which of a link's connections it is: they are counted.
+    pub generation: u64,
     /// The names by which the server knows the scripts, in the order of [`Script::ALL`].
-    pub names: Vec<String>,
+    pub names: Arc<[String]>,
 }
 
 /// The way to the primary.
@@ -51,6 +54,8 @@ pub(super) struct Link {
     target: Arc<Target>,
     locator: Locator,
     ready: Option<Ready>,
+    /// Connections made so far.
+    made: u64,
     failures: u32,
     /// Until when nothing is tried, and why the last attempt failed.
     pause: Option<(Instant, Trouble)>,
@@ -110,16 +115,16 @@ impl Target {
 impl Link {
     pub fn new(target: Arc<Target>) -> Self {
         let locator = Locator::new(&target.url.deployment);
-        Self { target, locator, ready: None, failures: 0, pause: None }
+        Self { target, locator, ready: None, made: 0, failures: 0, pause: None }
     }
 
     /// The start of every key.
-    pub fn base(&self) -> &str {
-        &self.target.base
+    pub fn base(&self) -> Arc<str> {
+        Arc::clone(&self.target.base)
     }
 
     /// A connection to the primary, the one that there is or a new one.
-    pub async fn ready(&mut self) -> Result<&mut Ready, Trouble> {
+    pub async fn ready(&mut self) -> Result<&Ready, Trouble> {
         if self.ready.is_none() {
             if let Some((until, why)) = &self.pause
                 && Instant::now() < *until
@@ -137,13 +142,13 @@ impl Link {
                 }
             }
         }
-        self.ready.as_mut().ok_or(Trouble::Gone)
+        self.ready.as_ref().ok_or(Trouble::Gone)
     }
 
-    /// Gives up the connection: it broke, or its server does not serve the world any more.
-    pub fn drop_connection(&mut self, why: Trouble) {
-        if let Some(ready) = self.ready.take() {
-            tracing::warn!(node = ready.node, reason = %why, "gave up a connection to the store");
+    /// Gives up the connection of this generation: it broke, or its server does not serve the world any more. A later one stays.
+    pub fn drop_connection(&mut self, generation: u64, why: Trouble) {
+        if let Some(ready) = self.ready.take_if(|ready| ready.generation == generation) {
+            tracing::warn!(node = &*ready.node, reason = %why, "gave up a connection to the store");
             // Who named this server may be cut off together with it.
             self.locator.ask_another_first();
             self.fail(why);
@@ -176,7 +181,8 @@ impl Link {
                 return Err(Trouble::Gone);
             }
         }
-        Ok(Ready { connection, node: node.to_string(), names })
+        self.made += 1;
+        Ok(Ready { connection, node: node.to_string().into(), generation: self.made, names: names.into() })
     }
 
     async fn load(&self, connection: &mut MultiplexedConnection, node: &Node) -> Result<Vec<String>, Trouble> {

@@ -53,7 +53,7 @@ impl Locator {
 
     async fn ask_cluster(&mut self, target: &Target, asked: &Node) -> Result<Node, Trouble> {
         let mut connection = target.dial(asked, true, 0).await?;
-        let slot = target.ask(&mut connection, asked, cmd("CLUSTER").arg("KEYSLOT").arg(&target.base)).await?;
+        let slot = target.ask(&mut connection, asked, cmd("CLUSTER").arg("KEYSLOT").arg(&*target.base)).await?;
         let slot = answer::int(&slot)?;
         let ranges = answer::list(target.ask(&mut connection, asked, cmd("CLUSTER").arg("SLOTS")).await?)?;
         let mut primary = None;

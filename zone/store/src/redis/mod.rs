@@ -8,9 +8,11 @@
 //! ADR 10 has the reasons, and what is promised when servers die.
 
 mod answer;
+mod bare;
 mod checkpoints;
 mod clear;
 mod copies;
+mod inventory;
 mod journal;
 mod keys;
 mod lane;
@@ -42,8 +44,10 @@ use crate::port::Store;
 use crate::session::{NonceUse, Session};
 use crate::url::RedisUrl;
 
+pub use bare::{Bare, bare};
 pub use copies::{COPY_LIFE, PATIENCE};
 pub(crate) use copies::{Copied, Copies};
+pub use inventory::{copies_inventory, inventory};
 pub use journal::{LOG_KEPT_BYTES_PER_SHARD, LOG_KEPT_PER_SHARD};
 use lane::Lane;
 pub use lane::{CALL_DEADLINE, QUEUE_LIMIT};

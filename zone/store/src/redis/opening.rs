@@ -20,7 +20,7 @@ use crate::error::OpenError;
 use crate::url::{Deployment, RedisUrl, Tls};
 
 /// Newest format of a world's keys that this code reads and writes.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// Oldest version of Redis that has everything that the scripts use (flags of scripts, places of streams).
 const OLDEST_REDIS: u32 = 7;
@@ -52,6 +52,10 @@ pub(super) async fn open(url: RedisUrl, world: &str) -> Result<RedisStore, OpenE
     let durable = Lane::start(Link::new(target), replicas, CALL_DEADLINE);
     // The world's marker must be as durable as what comes after it, and replicas that are missing are better missed now.
     durable.try_call(vec![Request::Script(Script::Probe, Vec::new())]).await.map_err(failed)?;
+    quick.widen();
+    if replicas == 0 {
+        durable.widen();
+    }
     Ok(RedisStore { base, durable, quick })
 }
 
@@ -62,7 +66,7 @@ pub(super) fn target(url: RedisUrl, base: String) -> Result<Target, OpenError> {
         // Fails when the process has one already, which is then the one that is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
-    Ok(Target { url, authority, base, opened: AtomicBool::new(false) })
+    Ok(Target { url, authority, base: base.into(), opened: AtomicBool::new(false) })
 }
 
 fn authority(url: &RedisUrl) -> Result<Option<Vec<u8>>, OpenError> {
@@ -71,7 +75,7 @@ fn authority(url: &RedisUrl) -> Result<Option<Vec<u8>>, OpenError> {
     fs::read(file).map(Some).map_err(unreadable)
 }
 
-fn unreachable(place: &str, failure: Failure) -> OpenError {
+pub(super) fn unreachable(place: &str, failure: Failure) -> OpenError {
     match failure.trouble() {
         Trouble::Damaged { what } => {
             OpenError::Corrupt { place: place.to_owned(), reason: format!("{what} cannot be read") }
@@ -194,5 +198,16 @@ fn check_marker(place: &str, world: &str, answers: Vec<redis::Value>) -> Result<
         Ok(FORMAT) => Err(OpenError::OtherWorld { place, found: second, wanted: world.to_owned() }),
         Ok(found) if found > FORMAT => Err(OpenError::NewerVersion { place, found, supported: FORMAT }),
         _ => Err(OpenError::Corrupt { place, reason: format!("its marker has the format \"{first}\"") }),
+    }
+}
+
+/// The version in the marker of a world, for whoever only looks at it.
+pub(super) fn version_of(place: &str, world: &str, found: Option<&String>) -> Result<u32, OpenError> {
+    let place = place.to_owned();
+    let Some(format) = found else { return Err(OpenError::NoWorld { place, world: world.to_owned() }) };
+    match format.parse::<u32>() {
+        Ok(found) if found > FORMAT => Err(OpenError::NewerVersion { place, found, supported: FORMAT }),
+        Ok(found) => Ok(found),
+        Err(_) => Err(OpenError::Corrupt { place, reason: format!("its marker has the format \"{format}\"") }),
     }
 }

@@ -94,3 +94,27 @@ async fn what_a_dead_zone_left_undecided_is_called_off_by_its_successor() {
     assert_eq!(log(&store, SHARD).await.len(), 40, "each is in the log once");
     assert_eq!(store.owned_by(ShardId(1), None, 1_000).await.expect("list").len(), 80);
 }
+
+/// The zone lives on and asks again, as it does when the store was too slow for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_caller_gave_up_is_done_once_when_it_asks_again() {
+    let _together = cassandra::together().await;
+    let store = cassandra::open(&cassandra::new_keyspace()).await;
+    let fence = acquire(&store, SHARD).await;
+    let mut given_up = 0;
+    for round in 0..40 {
+        let players = [2 * round, 2 * round + 1].map(PlayerId);
+        create(&store, fence, &players).await;
+        // Dropped ever later, from before the first statement to after the last.
+        let patience = Duration::from_micros(400 * round);
+        given_up +=
+            u32::from(tokio::time::timeout(patience, store.commit(fence, trade(&players, 7, 0))).await.is_err());
+        let again = store.commit(fence, trade(&players, 7, 0)).await.expect("it is asked for again");
+        assert!(!matches!(again, Committed::Refused { .. }), "round {round}: {again:?}");
+        let third = store.commit(fence, trade(&players, 7, 0)).await.expect("it is asked for once more");
+        assert!(matches!(third, Committed::Repeated { .. }), "round {round}: {third:?}");
+        assert_eq!(versions(&store, &players).await, [1, 1], "round {round}");
+    }
+    assert!(given_up > 0, "some were dropped");
+    assert_eq!(log(&store, SHARD).await.len(), 40, "each is in the log once");
+}

@@ -5,6 +5,7 @@ mod cluster;
 mod conformance;
 mod crash;
 mod faults;
+mod known;
 mod layered;
 mod proxy;
 mod scene;

@@ -63,9 +63,60 @@ async fn a_batch_of_hundreds_is_a_few_scripts_in_one_round_trip() {
     assert_eq!(saved, vec![Saved::Done; players.len()]);
     assert_eq!(store.owners(&players).await.expect("read").len(), players.len());
     let stats: String = server.ask(&["INFO", "commandstats"]);
-    for commands in ["cmdstat_evalsha:calls=2,", "cmdstat_mget:calls=2,"] {
+    for commands in ["cmdstat_evalsha:calls=2,", "cmdstat_mget:calls=4,", "cmdstat_mset:calls=2,"] {
         assert!(stats.contains(commands), "{stats}");
     }
+}
+
+/// Reads and writes of many players side by side, while somebody breaks their connections: each call has the answer to its own
+/// question, or an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_reach_their_own_callers_while_groups_overlap() {
+    let (server, url) = tokio::task::spawn_blocking(started).await.expect("it starts");
+    let (store, fence) = opened(&url).await;
+    for player in 0..64 {
+        create(&store, fence, PlayerId(player)).await;
+    }
+    let callers = (0..64_u64).map(|number| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let player = PlayerId(number);
+            let state = |round: u64| [number.to_le_bytes(), round.to_le_bytes()].concat();
+            let (mut answered, mut failed, mut last) = (0, 0, 0..=0_u64);
+            for round in 1..=100 {
+                let data = PlayerData { state: state(round), ..PlayerData::default() };
+                match store.save_batch(fence, vec![Checkpoint { player, owner_epoch: OwnerEpoch(1), data }]).await {
+                    Ok(saved) => {
+                        assert_eq!(saved, [Saved::Done]);
+                        last = round..=round;
+                    }
+                    // It may have been written.
+                    Err(error) => {
+                        assert!(error.may_have_applied(), "{error}");
+                        (failed, last) = (failed + 1, *last.start()..=round);
+                    }
+                }
+                if let Ok(record) = store.owner(player).await {
+                    let found = record.expect("it was made").data.state;
+                    let mut possible = last.clone().filter(|round| *round > 0).map(state);
+                    assert!(found.is_empty() || possible.any(|state| state == found), "{player}: {found:?}");
+                    answered += 1;
+                }
+            }
+            (answered, failed)
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    for _ in 0..20 {
+        server.ask::<u64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        tokio::task::yield_now().await;
+    }
+    let (mut answered, mut failed) = (0, 0);
+    for caller in callers {
+        let (more, less) = caller.await.expect("no panic");
+        (answered, failed) = (answered + more, failed + less);
+    }
+    assert!(answered > 0, "some are answered; {failed} failed");
 }
 
 /// A record of any sort, and a checkpoint that often fits it.

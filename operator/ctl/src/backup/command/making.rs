@@ -20,6 +20,7 @@ use crate::backup::rotation;
 use crate::backup::stop::Stop;
 use crate::backup::target::{Target, Wanted};
 use crate::exit::BadInput;
+use crate::store_flags::StoreFlags;
 
 /// Backups that are kept when nothing else is said.
 const DEFAULT_KEEP: usize = 30;
@@ -27,13 +28,13 @@ const DEFAULT_KEEP: usize = 30;
 /// What every run needs to be told.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Flags {
-    /// The world: the directory that `local --data` was given. It is open in one process at a time
+    /// The world: the directory that `local --data` was given, which is open in one process at a time. Or --store: then
+    /// zones may play on meanwhile
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// The world: the store's URL, as `local --store` takes it. Zones may play on meanwhile
-    #[arg(long, value_name = "URL")]
-    store: Option<String>,
+    #[command(flatten)]
+    store: StoreFlags,
 
     /// The name of the world
     #[arg(long, value_name = "NAME", default_value = place::NAME)]
@@ -112,7 +113,7 @@ impl Flags {
         if keep == 0 {
             return Err(BadInput::new("--keep is 0: keep 1 or more backups"));
         }
-        let place = Place::of_flags(("--data", data.as_deref()), ("--store", store.as_deref()), &world)?;
+        let place = Place::of_flags(("--data", data.as_deref()), &store, &world)?;
         place.check()?;
         let target = Target::open("--to", &to, Wanted::Made)?;
         Ok(Making { place, target, compression, keep, progress: !json })

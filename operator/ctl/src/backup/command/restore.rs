@@ -20,6 +20,7 @@ use crate::backup::stop::{Stop, Stopped};
 use crate::backup::target::{Target, Wanted};
 use crate::backup::verify;
 use crate::exit::BadInput;
+use crate::store_flags::StoreFlags;
 
 /// Bring a backup back into a new world
 #[derive(clap::Args)]
@@ -32,9 +33,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
 
-    /// Where the world goes: the store's URL, as `local --store` takes it. No zone may run on it meanwhile
-    #[arg(long, value_name = "URL")]
-    store: Option<String>,
+    #[command(flatten)]
+    store: StoreFlags,
 
     /// The name that the world has there
     #[arg(long, value_name = "NAME", default_value = place::NAME)]
@@ -86,7 +86,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let start = Instant::now();
     let which = which(id.as_deref(), until.as_deref())?;
     let at = at.map(|at| time("--at", &at)).transpose()?;
-    let place = Place::of_flags(("--into", into.as_deref()), ("--store", store.as_deref()), &world)?;
+    let place = Place::of_flags(("--into", into.as_deref()), &store, &world)?;
     let target = Target::open("--from", &from, Wanted::Existing)?;
     let catalogue = Catalogue::read(&target).await.with_context(|| format!("looking through {from}"))?;
     let plan = plan(&catalogue, &target, &which, at)?;

@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use darkages_store::source::{STORE_VARIABLE, store_url};
+
 use crate::backup::catalogue::{Catalogue, Found, Whole};
 use crate::backup::compare::{self, compare};
 use crate::backup::id::BackupId;
@@ -29,7 +31,8 @@ pub struct Args {
     id: Option<String>,
 
     /// Compare the backup (without --id the newest) with the world in this directory, which no process may have open, or in
-    /// the store of this URL, in which nobody may play
+    /// the store of this URL, in which nobody may play. The word DARKAGES_STORE stands for the URL in that variable, which
+    /// other users of the machine cannot read
     #[arg(long, value_name = "DIR|URL")]
     against: Option<String>,
 
@@ -97,10 +100,15 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     tell(&answer, &from, json)
 }
 
-/// What `--against` says: a directory, or the URL of a store.
+/// What `--against` says: a directory, the URL of a store, or the variable that has one.
 fn of_against(place: &str, world: &str) -> Result<Place, BadInput> {
-    if place.contains("://") {
-        Place::store("--against", place, world)
+    if place == STORE_VARIABLE {
+        let url = store_url(None, None, std::env::var_os(STORE_VARIABLE));
+        let url = url.map_err(|error| BadInput::new(format!("--against: {error}")))?;
+        let unset = || BadInput::new(format!("--against {STORE_VARIABLE}: it is not set"));
+        Place::store("--against", url.ok_or_else(unset)?, world)
+    } else if place.contains("://") {
+        Place::store("--against", place.to_owned().into(), world)
     } else {
         Ok(Place::directory("--against", Path::new(place), world))
     }

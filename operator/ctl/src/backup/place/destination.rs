@@ -28,7 +28,7 @@ impl Destination {
     pub async fn begin(place: &Place, overwrite: bool) -> Result<Self, BadInput> {
         match &place.site {
             Site::File(file) => Draft::begin(place, file, overwrite).map(Self::File),
-            Site::Shared(url) => Shared::begin(place, url, overwrite).await.map(Self::Shared),
+            Site::Shared(url) => Shared::begin(place, url.reveal(), overwrite).await.map(Self::Shared),
         }
     }
 

@@ -19,6 +19,7 @@ use anyhow::Context as _;
 use darkages_controller::{Link, Reach};
 use darkages_plan::Look;
 use darkages_server::stats::Totals;
+use darkages_store::source::{STORE_VARIABLE, UrlText};
 use darkages_topology::{ZoneEndpoint, ZoneId};
 use darkages_transport::FaultPlan;
 use rustix::process::{Pid, Signal, kill_process};
@@ -36,8 +37,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(8);
 pub struct Program {
     /// The `zone-server` binary.
     pub binary: PathBuf,
-    /// Where the world is kept, as its `--store` takes it.
-    pub store: String,
+    /// Where the world is kept.
+    pub store: UrlText,
     /// Name of the world.
     pub world: String,
     /// File with the world's key.
@@ -72,7 +73,9 @@ impl Process {
     ) -> anyhow::Result<Self> {
         let Program { binary, store, world, world_key_file, capacity, allow_faults } = program;
         let mut command = Command::new(binary);
-        command.args(["--zone", &name.0, "--world", world, "--store", store]);
+        command.args(["--zone", &name.0, "--world", world]);
+        // Not as a flag: it may hold a password, and command lines are read by everybody on the machine.
+        command.env(STORE_VARIABLE, store.reveal());
         command.arg("--world-key-file").arg(world_key_file);
         command.args(["--seed", &seed.to_string(), "--capacity", &capacity.to_string()]);
         if *allow_faults {

@@ -16,7 +16,7 @@ end
 for i = 11, #ARGV, 4 do
   redis.call('SET', base .. ':owner:' .. ARGV[i], heads[i] .. ARGV[i + 3])
 end
-local place = write_entry(ARGV[1], ARGV[9], ARGV[4], ARGV[5])
+local place = write_entries(ARGV[1], {ARGV[9]}, ARGV[4], ARGV[5])
 local answered = string.sub(ARGV[10], 1, 13) .. struct.pack('<I8', tonumber(place)) .. string.sub(ARGV[10], 22)
 redis.call('HSET', requests, ARGV[8], answered)
 redis.call('LPUSH', order, ARGV[8])
