@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::wait_for;
+
 /// Ports of every node; nodes differ by address.
 pub const CQL_PORT: u16 = 9_042;
 const STORAGE_PORT: u16 = 7_000;
@@ -179,7 +181,7 @@ impl Node {
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    /// Sends the node a signal by its name.
+    /// Sends the node a signal by its name. After `STOP` it stands still: on a busy machine its threads go on for a moment.
     ///
     /// # Panics
     /// When the node is gone.
@@ -187,7 +189,19 @@ impl Node {
         let pid = fs::read_to_string(self.folder.join("pid")).expect("the keeper has written it");
         let sent = Command::new("kill").args([&format!("-{name}"), pid.trim()]).status().expect("kill runs");
         assert!(sent.success(), "the node runs");
+        if name == "STOP" {
+            wait_for("the node stands still", || is_stopped(pid.trim()).then_some(()));
+        }
     }
+}
+
+/// Whether no thread of a process runs any more. The state of each follows its name, which is in brackets.
+fn is_stopped(pid: &str) -> bool {
+    let is_stopped = |thread: fs::DirEntry| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    };
+    fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.flatten().all(is_stopped))
 }
 
 impl Drop for Node {
