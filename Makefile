@@ -7,11 +7,14 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
-# Every build uses the committed Cargo.lock.
 export CARGO_TERM_COLOR ?= auto
-TARGET := $(or $(CARGO_TARGET_DIR),target)
-DARKAGES := $(abspath $(TARGET))/release/darkages
-export DARKAGES
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+DARKAGES := $(TARGET)/release/darkages
+# Tests run what they are built with, which has its assertions on; a build for users would be a second one.
+TESTED := $(TARGET)/debug/darkages
+# Every build uses the committed Cargo.lock, and every test this selection of packages: cargo gives another one other
+# features of our dependencies, and builds all of them anew.
+CARGO_TEST := $(CARGO) test --locked --workspace
 
 # The crates of the workspace, from its list of members.
 MEMBERS := $(shell sed -n 's|^    "\([a-z0-9/]*\)",$$|\1|p' Cargo.toml)
@@ -26,7 +29,7 @@ NODES ?= 2
 CARGO_DENY_VERSION := 0.20.2
 MOTO_VERSION := 5.1.22
 
-.PHONY: help demo build release test lint check-each unit cassandra cql-cluster crds api cluster cluster-down cluster-check seeds s3 e2e-python browser deny clean
+.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api cluster cluster-down cluster-check seeds s3 e2e-python browser deny clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
@@ -40,34 +43,38 @@ build: ## Build everything for development
 release: ## Build the darkages command, and the zone server, as users get them
 	$(CARGO) build --locked --release --bin darkages --bin zone-server
 
-test: lint check-each unit api cql-cluster seeds s3 e2e-python browser deny ## Check everything
+# In this order: what fails soonest is first.
+test: lint deny unit seeds e2e-python browser s3 api cql-cluster ## Check everything that must hold before a change lands
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-# A crate that only builds because another one switched on a feature of a dependency is found here.
+# A crate that only builds because another one switched on a feature of a dependency is found here. Takes as long as the
+# rest of the builds together, so it is no part of `test`; the workflow has it as a job of its own.
 check-each: $(addprefix check-,$(CRATES)) ## Check every crate alone
 check-%:
 	$(CARGO) check --locked -p $*
 
 unit: .cache/cassandra/ready ## Run unit, property, golden and in-process tests, and those of stores with real servers
 	.ci/need redis-server=redis-server
-	$(CARGO) test --locked --workspace
+	$(CARGO_TEST)
 
-seeds: release ## Run simulated worlds with faults at every step of a handoff
-	$(DARKAGES) sim --seeds $(SEEDS)
+tested: ## Build what tests need
+	$(CARGO_TEST) --no-run
+
+seeds: tested ## Run simulated worlds with faults at every step of a handoff
+	$(TESTED) sim --seeds $(SEEDS)
 
 s3: .cache/s3/ready ## Keep backups in a bucket of a real server
-	S3_SERVER=$(abspath .cache/s3/bin/moto_server) $(CARGO) test --locked -p darkages-ctl --test backup -- --ignored
+	S3_SERVER=$(abspath .cache/s3/bin/moto_server) $(CARGO_TEST) --test backup -- --ignored
 
-e2e-python: release .cache/venv/ready ## Join a world with a client in another language
-	.cache/venv/bin/python -m unittest discover --start-directory e2e/python --verbose
+e2e-python: tested .cache/venv/ready ## Join a world with a client in another language
+	DARKAGES=$(TESTED) .cache/venv/bin/python -m unittest discover --start-directory e2e/python --verbose
 
-browser: release e2e/browser/node_modules/ready ## Look at the live map with a headless Chromium
+browser: tested e2e/browser/node_modules/ready ## Look at the live map with a headless Chromium
 	.ci/need chromium=chromium,chromium-browser,google-chrome
-	$(CARGO) build --locked -p darkages-directory --example made_up_world
-	cd e2e/browser && MADE_UP_WORLD=$(abspath $(TARGET))/debug/examples/made_up_world npm test
+	cd e2e/browser && DARKAGES=$(TESTED) MADE_UP_WORLD=$(TARGET)/debug/examples/made_up_world npm test
 
 deny: .cache/tools/bin/cargo-deny ## Check licences, bans and sources of all dependencies
 	.cache/tools/bin/cargo-deny --locked check licenses bans sources
@@ -79,14 +86,14 @@ clean: ## Remove everything that was built or installed here
 cassandra: .cache/cassandra/ready ## Get the Cassandra that tests of the CQL driver start
 
 cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under concurrent trades
-	$(CARGO) test --locked -p darkages-store --test cql -- --ignored
+	$(CARGO_TEST) --test cql -- --ignored
 
 crds: ## Write the resource definitions anew from their types
 	$(CARGO) run --locked -p darkages-crds --bin crdgen -- crds/generated
 
 api: ## Send good and bad manifests to a real API server of Kubernetes
 	e2e/cluster/cluster.sh build api
-	$(CARGO) test --locked -p darkages-crds --test api -- --ignored
+	$(CARGO_TEST) --test api -- --ignored
 
 cluster: ## Start a real Kubernetes of NODES nodes on this machine, as root, and print its KUBECONFIG
 	e2e/cluster/cluster.sh build
@@ -124,10 +131,10 @@ e2e/browser/node_modules/ready: e2e/browser/package-lock.json
 	cd e2e/browser && npm ci --no-audit --no-fund
 	touch $@
 
-# Its own release profile (fat LTO, one codegen unit) takes long to build and saves seconds at most.
+# It reads for a second or two: what would make it faster takes longer to build.
 .cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_LTO := off
 .cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
-.cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_OPT_LEVEL := 1
+.cache/tools/bin/cargo-deny: export CARGO_PROFILE_RELEASE_OPT_LEVEL := 0
 .cache/tools/bin/cargo-deny: Makefile
 	@if [ "$$($@ --version 2>/dev/null)" != "cargo-deny $(CARGO_DENY_VERSION)" ]; then \
 		$(CARGO) install --locked --root .cache/tools --force cargo-deny@$(CARGO_DENY_VERSION); \
