@@ -29,7 +29,7 @@ NODES ?= 2
 CARGO_DENY_VERSION := 0.20.2
 MOTO_VERSION := 5.1.22
 
-.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api cluster cluster-down cluster-check seeds s3 e2e-python browser deny clean
+.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api e2e cluster cluster-down cluster-check seeds s3 e2e-python browser deny clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
@@ -94,6 +94,11 @@ crds: ## Write the resource definitions anew from their types
 api: ## Send good and bad manifests to a real API server of Kubernetes
 	e2e/cluster/cluster.sh build api
 	$(CARGO_TEST) --test api -- --ignored
+
+e2e: tested ## Play on a real cluster while it is scaled, drained, rolled out and killed, as root
+	.ci/need redis-server=redis-server
+	e2e/cluster/cluster.sh build
+	e2e/scenarios/run $(TARGET)/debug
 
 cluster: ## Start a real Kubernetes of NODES nodes on this machine, as root, and print its KUBECONFIG
 	e2e/cluster/cluster.sh build

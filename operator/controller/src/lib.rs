@@ -1,13 +1,18 @@
-//! The shell around the planner: how an operator hears from zones and tells them what the map wants of them.
+//! The operator: what it sees of a cluster and hears from zones flows in, shard maps, pods and statuses flow out.
 //!
-//! What flows in are the answers of zones over the control contract, what flows out are looks for the planner; orders go the
-//! other way. `darkages local` is the operator of the zones that it starts, so it uses the same link as one on a cluster.
+//! One task for each `ZoneServer` ([`zone_server::steward`]) observes, plans, applies and tells; the planner in between is
+//! pure. `darkages local` is the operator of the zones that it starts, so it uses the same [`Link`] as one on a cluster.
 
 #![forbid(unsafe_code)]
 
+pub mod deadline;
+pub mod fleet;
+pub mod leader;
 pub mod link;
 pub mod look;
+pub mod operator;
 pub mod reach;
+pub mod zone_server;
 
 pub use link::{Link, LinkError};
 pub use reach::Reach;

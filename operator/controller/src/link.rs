@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use darkages_plan::Look;
 use darkages_topology::control::zone_control_client::ZoneControlClient;
 use darkages_topology::control::{
-    AnswerStoreRequest, AssignRequest, CrashRequest, PushTopologyRequest, StatsRequest, StatsResponse, Totals,
+    AnswerStoreRequest, AssignRequest, CrashRequest, PushTopologyRequest, StatsRequest, StatsResponse, StopRequest,
+    Totals,
 };
 use darkages_topology::{ShardId, Topology, ZoneEndpoint};
 use tokio::runtime::Handle;
@@ -127,6 +128,11 @@ impl Link {
             "push_topology",
             |mut control| async move { within(control.push_topology(request)).await.map(drop) },
         );
+    }
+
+    /// Tells it to save everybody and end.
+    pub fn stop(&self) {
+        self.order("stop", |mut control| async move { within(control.stop(StopRequest {})).await.map(drop) });
     }
 
     /// Tells it where to crash; the empty request calls that off. This order is not given again.

@@ -14,7 +14,6 @@ mod options;
 mod pool;
 mod progress;
 mod report;
-mod spawn;
 mod sum;
 mod tally;
 mod terms;

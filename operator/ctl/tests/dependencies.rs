@@ -9,7 +9,7 @@ use cargo_metadata::{Dependency, MetadataCommand, Package};
 /// `sim` never sees `protocol`: the server translates. The client, and with it every bot, cannot reach server code.
 /// `ctl` starts everything, so it may use everything. `servers` starts servers for tests and uses nothing of ours, so that
 /// the crates which it serves can test with it.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("servers", &[]),
     ("topology", &[]),
     ("checker", &["topology"]),
@@ -19,10 +19,11 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("sim", &["topology"]),
     ("store", &["topology", "servers"]),
     ("plan", &["topology"]),
-    ("controller", &["topology", "store", "plan"]),
+    ("controller", &["topology", "store", "crds", "plan", "servers"]),
     ("server", &["topology", "protocol", "transport", "sim", "store", "servers"]),
     ("client", &["topology", "protocol", "transport", "checker"]),
-    ("directory", &["topology", "protocol", "store"]),
+    ("directory", &["topology", "protocol", "store", "crds"]),
+    ("scenarios", &["client", "checker", "servers"]),
     (
         "ctl",
         &[

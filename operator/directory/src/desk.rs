@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -77,6 +77,8 @@ pub struct DeskConfig {
 /// The join desk.
 pub struct Desk {
     config: DeskConfig,
+    /// Another one after the world was made anew.
+    world_key: RwLock<WorldKey>,
     limiter: Mutex<AddressLimiter>,
 }
 
@@ -91,7 +93,13 @@ impl Desk {
     #[must_use]
     pub fn new(config: DeskConfig) -> Self {
         let limiter = Mutex::new(AddressLimiter::new(config.rate, config.clock.elapsed()));
-        Self { config, limiter }
+        let world_key = RwLock::new(config.world_key.clone());
+        Self { config, world_key, limiter }
+    }
+
+    /// Opens doors with another key from now on.
+    pub fn set_world_key(&self, key: WorldKey) {
+        *self.world_key.write().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     /// Whether the development issuer is there.
@@ -170,7 +178,8 @@ impl Desk {
             expires_unix_s,
             nonce: u128::from_le_bytes(self.random()),
         };
-        let sealed = token.seal(&self.config.world_key, self.random());
+        let world_key = self.world_key.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = token.seal(&world_key, self.random());
         JoinAnswer {
             player: player.0,
             endpoint: zone.address.to_string(),

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod desk;
 pub mod frame;
 pub mod http;
@@ -15,6 +16,7 @@ mod page;
 pub mod pick;
 pub mod refusal;
 pub mod serve;
+pub mod spawn;
 pub mod stream;
 pub mod timeline;
 pub mod view;

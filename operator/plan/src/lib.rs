@@ -26,6 +26,6 @@ pub use cut::{Cut, CutRules, Infeasible, SideForecast};
 pub use handover::Handover;
 pub use look::{Life, Look};
 pub use observed::{Condition, Observed, Report, Signals};
-pub use pilot::{Order, Pilot, Step, behind};
+pub use pilot::{Order, Pilot, Step, UnderWay, behind};
 pub use plan::{Plan, Planner};
 pub use running::{Phase, Running};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use darkages_topology::{Revision, ShardId, Topology, ZoneEndpoint};
 
-use crate::change::{Change, Operation};
+use crate::change::{Change, Operation, Refused};
 use crate::config::{ConfigError, PlanConfig};
 use crate::look::{Life, Look};
 use crate::observed::{Condition, Observed, Report, Signals};
@@ -33,6 +33,10 @@ struct Followed {
     operation: Operation,
     /// When the need for it arose.
     due_since: Duration,
+    /// When it was written.
+    since: Duration,
+    /// Who lost the ground under their feet then.
+    moved: usize,
     /// Who lost the ground under their feet, by the shard that has them and their handle.
     astray: BTreeSet<(ShardId, u32)>,
 }
@@ -44,8 +48,23 @@ pub struct Step {
     pub write: Option<(Topology, Vec<Operation>)>,
     /// Changes whose last player is over, and how long each took since it was due.
     pub done: Vec<(Operation, Duration)>,
+    /// What is due and cannot be done, and why.
+    pub refused: Vec<Refused>,
     /// Zones that the plan lacked.
     pub zones_wanted: usize,
+}
+
+/// A change whose players are not all over yet.
+#[derive(Clone, Copy, Debug)]
+pub struct UnderWay<'a> {
+    /// The change.
+    pub operation: &'a Operation,
+    /// When it was written.
+    pub since: Duration,
+    /// Players who lost the ground under their feet by it.
+    pub moved: usize,
+    /// Those of them who are not over yet.
+    pub left: usize,
 }
 
 impl Pilot {
@@ -59,9 +78,32 @@ impl Pilot {
         Ok(Self { planner, split_at, at_least, map, followed: Vec::new(), crowded_since: BTreeMap::new() })
     }
 
+    /// Takes other wishes from now on. What has held for a while begins anew, unless the wishes are those that there were.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used; nothing has changed then.
+    pub fn configure(&mut self, config: PlanConfig, at_least: usize) -> Result<(), ConfigError> {
+        if config != self.planner.config() {
+            self.planner = Planner::new(config)?;
+            self.split_at = config.split.max_players;
+        }
+        self.at_least = at_least;
+        Ok(())
+    }
+
     /// The map that is written.
     pub const fn map(&self) -> &Topology {
         &self.map
+    }
+
+    /// Changes whose players are not all over yet, the oldest first.
+    pub fn under_way(&self) -> impl Iterator<Item = UnderWay<'_>> {
+        self.followed.iter().map(|followed| UnderWay {
+            operation: &followed.operation,
+            since: followed.since,
+            moved: followed.moved,
+            left: followed.astray.len(),
+        })
     }
 
     /// Whether everybody is where the map says.
@@ -74,7 +116,7 @@ impl Pilot {
         let observed = self.observe(now, looks, lapsed);
         self.note_crowds(&observed);
         let done = self.follow(now, looks);
-        let Plan { operations, refused: _, zones_wanted } = self.planner.plan(&observed);
+        let Plan { operations, refused, zones_wanted } = self.planner.plan(&observed);
         let mut next = self.map.clone();
         let mut made = Vec::new();
         for operation in operations {
@@ -85,7 +127,7 @@ impl Pilot {
             }
         }
         let write = (!made.is_empty()).then_some((next, made));
-        Step { write, done, zones_wanted }
+        Step { write, done, refused, zones_wanted }
     }
 
     /// The store took the map of a step, which was planned with these looks.
@@ -94,9 +136,10 @@ impl Pilot {
         for operation in operations {
             let shards = operation.change.shards();
             let due_since = shards.first().and_then(|shard| self.crowded_since.get(shard)).copied().unwrap_or(now);
-            let astray = self.astray(looks).filter(|(shard, _)| shards.contains(shard)).collect();
+            let astray: BTreeSet<_> = self.astray(looks).filter(|(shard, _)| shards.contains(shard)).collect();
             if self.followed.len() < MAX_FOLLOWED {
-                self.followed.push(Followed { operation, due_since, astray });
+                let moved = astray.len();
+                self.followed.push(Followed { operation, due_since, since: now, moved, astray });
             }
         }
     }

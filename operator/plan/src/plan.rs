@@ -50,6 +50,12 @@ impl Planner {
         Ok(Self { config, costs, memory, breakdowns: VecDeque::new() })
     }
 
+    /// What it was told.
+    #[must_use]
+    pub const fn config(&self) -> PlanConfig {
+        self.config
+    }
+
     /// What players, views and ghosts cost, as far as the zones' reports have told.
     #[must_use]
     pub const fn costs(&self) -> CostModel {

@@ -8,11 +8,12 @@ use darkages_topology::control::zone_control_server::ZoneControl;
 use darkages_topology::control::{
     AnswerStoreRequest, AnswerStoreResponse, AssignRequest, AssignResponse, Count, CrashRequest, CrashResponse,
     Distribution, DrainRequest, DrainResponse, PushTopologyRequest, PushTopologyResponse, Stage as WireStage,
-    StatsRequest, StatsResponse, Totals as WireTotals,
+    StatsRequest, StatsResponse, StopRequest, StopResponse, Totals as WireTotals,
 };
 use darkages_topology::map::{MAX_SHARD_ID, ZoneEndpoint};
 use darkages_topology::{ShardEpoch, ShardId, Topology};
 use hdrhistogram::Histogram;
+use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
 use crate::handle::{HandleError, ZoneHandle};
@@ -27,13 +28,14 @@ const MAX_TOPOLOGY_BYTES: usize = darkages_store::limits::MAX_TOPOLOGY_BYTES;
 #[derive(Clone, Debug)]
 pub struct ControlService {
     zone: ZoneHandle,
+    stop: Arc<Notify>,
 }
 
 impl ControlService {
-    /// The service of this zone.
+    /// The service of this zone. `stop` hears of the order to end.
     #[must_use]
-    pub const fn new(zone: ZoneHandle) -> Self {
-        Self { zone }
+    pub const fn new(zone: ZoneHandle, stop: Arc<Notify>) -> Self {
+        Self { zone, stop }
     }
 }
 
@@ -60,6 +62,11 @@ impl ZoneControl for ControlService {
     async fn drain(&self, _request: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
         self.zone.drain().map_err(status)?;
         Ok(Response::new(DrainResponse {}))
+    }
+
+    async fn stop(&self, _request: Request<StopRequest>) -> Result<Response<StopResponse>, Status> {
+        self.stop.notify_one();
+        Ok(Response::new(StopResponse {}))
     }
 
     async fn answer_store(

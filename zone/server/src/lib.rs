@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod control_tls;
+pub mod drain;
 pub mod gate;
 pub mod hall;
 pub mod handle;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use darkages_server::config::DEFAULT_CAPACITY;
 use darkages_server::control::ControlService;
+use darkages_server::drain::drain;
 use darkages_server::{ZoneConfig, ZoneHandle, control_tls, http, spawn};
 use darkages_sim::DefaultGame;
 use darkages_store::source::{STORE_VARIABLE, store_url};
@@ -18,14 +19,15 @@ use darkages_store::{Embedded, Store};
 use darkages_topology::ZoneId;
 use darkages_topology::control::zone_control_server::ZoneControlServer;
 use darkages_transport::fault::{FaultPlan, LinkFaults};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_stream::wrappers::TcpListenerStream;
 use tracing_subscriber::EnvFilter;
 
 /// Bad input: something that the user can put right.
 const BAD_INPUT: u8 = 2;
 
-/// Serves one zone of a DarkAges world until SIGTERM, which saves its players.
+/// Serves one zone of a DarkAges world until SIGTERM, which saves its players, or hands them over first.
 #[derive(Parser, Debug)]
 #[command(name = "zone-server", version)]
 struct Options {
@@ -71,7 +73,11 @@ struct Options {
     /// Players that it takes in, at most
     #[arg(long, default_value_t = DEFAULT_CAPACITY, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     capacity: usize,
-    /// End as on SIGTERM when standard input is closed, so that it never outlives whoever started it
+    /// On SIGTERM, wait so many seconds at most for the operator to move the shard to another zone, players on board. A second
+    /// SIGTERM, and SIGINT, end the zone at once: its players are saved, and their clients join again
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    drain_seconds: u64,
+    /// End as on SIGINT when standard input is closed, so that it never outlives whoever started it
     #[arg(long)]
     exit_on_stdin_close: bool,
     /// Crash when the control API says so, at the point that it names; for tests
@@ -170,7 +176,8 @@ async fn serve(options: &Options, zone: &ZoneHandle) -> anyhow::Result<()> {
     let control = control.with_context(|| format!("--control {}", options.control))?;
     let web = tokio::net::TcpListener::bind(options.http).await.with_context(|| format!("--http {}", options.http))?;
     println!("udp={} control={} http={}", zone.address(), control.local_addr()?, web.local_addr()?);
-    let service = ZoneControlServer::new(ControlService::new(zone.clone()));
+    let stop = Arc::new(Notify::new());
+    let service = ZoneControlServer::new(ControlService::new(zone.clone(), Arc::clone(&stop)));
     let server = tonic::transport::Server::builder().add_service(service);
     let control = async {
         match &options.control_tls {
@@ -188,9 +195,23 @@ async fn serve(options: &Options, zone: &ZoneHandle) -> anyhow::Result<()> {
     tokio::select! {
         result = control => result,
         result = web => Ok(result?),
-        _ = term.recv() => Ok(()),
+        () = terminated(&mut term, zone, Duration::from_secs(options.drain_seconds)) => Ok(()),
         _ = int.recv() => Ok(()),
+        () = stop.notified() => Ok(()),
         () = stdin_closed(), if options.exit_on_stdin_close => Ok(()),
+    }
+}
+
+/// Waits for SIGTERM, then until everybody is handed over, the time for it is up, or it comes again.
+async fn terminated(term: &mut Signal, zone: &ZoneHandle, within: Duration) {
+    term.recv().await;
+    if within.is_zero() {
+        return;
+    }
+    tracing::info!(within_s = within.as_secs(), "waits until its players are handed over");
+    tokio::select! {
+        idle = drain(zone, within) => tracing::info!(idle, "goes"),
+        _ = term.recv() => tracing::info!("goes at once"),
     }
 }
 

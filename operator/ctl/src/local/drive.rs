@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
         let told = (&mut *report, &self.progress);
         self.chaos.step(now, &looks, self.pilot.map(), &mut self.world.pool, told);
         let lapsed = self.lapsed(&looks);
-        let Step { write, done, zones_wanted } = self.pilot.step(now, &looks, &lapsed);
+        let Step { write, done, refused: _, zones_wanted } = self.pilot.step(now, &looks, &lapsed);
         let unix_ms = unix_ms();
         for evidence in self.doubles.note(looks.iter().filter_map(seen)) {
             report.violated("I1", evidence);

@@ -11,6 +11,7 @@ use darkages_directory::http::map_routes;
 use darkages_directory::join::join_routes;
 use darkages_directory::limit::Rate;
 use darkages_directory::serve::serve;
+use darkages_directory::spawn::scatter;
 use darkages_directory::stream::Broadcast;
 use darkages_directory::view::{WorldView, WorldWatch};
 use darkages_protocol::{TicketKey, WorldKey};
@@ -25,7 +26,6 @@ use tokio::task::JoinHandle;
 use super::home::{Home, WORLD_NAME};
 use super::options::{MAX_PLAYERS, Options, default_bounds};
 use super::pool::{Pool, PoolConfig, Program};
-use super::spawn::scatter;
 use crate::exit::BadInput;
 use crate::store_flags::Told;
 

@@ -3,6 +3,7 @@
 use darkages_topology::{PlayerId, Position, Rect};
 
 /// The player's place in `bounds`: scattered evenly, and nothing but the player decides it.
+#[must_use]
 pub fn scatter(player: PlayerId, bounds: &Rect) -> Position {
     let x = mix(player.0);
     let y = mix(x);

@@ -1,0 +1,40 @@
+//! Zones are cut and merged, by players and by hand.
+
+use std::time::Duration;
+
+use darkages_client::swarm::Workload;
+use darkages_scenarios::until;
+use darkages_scenarios::world::{Bots, World};
+use serde_json::json;
+
+#[test]
+#[ignore = "needs a cluster: make e2e"]
+fn a_crowd_is_cut_in_two_and_merged_when_it_has_left() {
+    let world = World::prepare("sizes");
+    let merge = json!({"maxPlayers": 20, "sustainedSeconds": 3});
+    world.apply(&json!({"split": {"maxPlayers": 60}, "merge": merge, "cooldownSeconds": 5}));
+    world.until_ready(Duration::from_secs(60));
+    let bots = Bots::play(&world.directory(), Workload::Gather, 90, 40, false);
+    bots.until_inside(Duration::from_secs(30));
+    let (_, cut) = until("the crowd is cut in two", Duration::from_secs(40), || {
+        (world.status()["replicas"].as_u64()? >= 2).then_some(())
+    });
+    println!("cut {:.1} s after everybody had come", cut.as_secs_f64());
+    super::nobody_noticed(&bots.end(Duration::from_secs(90)));
+    let merged = world.until_settled(1, Duration::from_secs(60));
+    println!("merged {:.1} s after everybody had left", merged.as_secs_f64());
+}
+
+#[test]
+#[ignore = "needs a cluster: make e2e"]
+fn a_world_is_scaled_like_anything_else() {
+    let world = World::prepare("scale");
+    world.apply(&json!({"merge": {"maxPlayers": 1, "sustainedSeconds": 1}, "cooldownSeconds": 1}));
+    world.until_ready(Duration::from_secs(60));
+    let bots = Bots::play(&world.directory(), Workload::Spread, 60, 40, false);
+    bots.until_inside(Duration::from_secs(30));
+    world.kubectl.run(&["scale", "zoneserver/meadow", "--replicas=3"]);
+    let took = world.until_settled(3, Duration::from_secs(40));
+    println!("3 shards {:.1} s after kubectl scale", took.as_secs_f64());
+    super::nobody_noticed(&bots.end(Duration::from_secs(90)));
+}

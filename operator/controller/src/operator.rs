@@ -1,0 +1,91 @@
+//! The operator as a whole: stands for leadership, and while it leads has a steward for each `ZoneServer`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use darkages_crds::ZoneServer;
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
+use tokio::task::JoinHandle;
+
+use crate::fleet::Fleet;
+use crate::leader::Leadership;
+use crate::zone_server::names::FIELD_MANAGER;
+use crate::zone_server::steward::{Office, Steward};
+
+/// Name of the lease that the acting operator holds.
+const LEASE: &str = "darkages-operator";
+
+/// Time between two looks at which `ZoneServer`s there are.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// `ZoneServer`s that one operator looks after, at most: beyond it new ones wait, and say so by having no status.
+const MAX_ZONE_SERVERS: usize = 4_096;
+
+/// What an operator is told.
+#[derive(Clone, Debug)]
+pub struct OperatorConfig {
+    /// The namespace that it looks after; `None` for all.
+    pub watched: Option<String>,
+    /// The namespace of its own lease.
+    pub namespace: String,
+    /// Its own name, unique among those that stand for the same lease.
+    pub identity: String,
+    /// The image of zones whose template names none.
+    pub zone_image: String,
+}
+
+/// Runs until it is dropped. Returns when it led and leads no more: the process is to end then, so that the next one starts
+/// from nothing.
+pub async fn run(client: Client, config: OperatorConfig) {
+    let OperatorConfig { watched, namespace, identity, zone_image } = config;
+    let mut leadership = Leadership::stand(client.clone(), &namespace, LEASE, identity.clone());
+    let fleet = Fleet::watch(&client, watched.as_deref());
+    fleet.is_known().await;
+    tracing::info!(identity, "stands by");
+    leadership.won().await;
+    tracing::info!(identity, "leads");
+    let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) };
+    let office = Arc::new(Office {
+        recorder: Recorder::new(client.clone(), reporter),
+        client,
+        fleet,
+        mandate: leadership.mandate(),
+        image: zone_image,
+    });
+    tokio::select! {
+        () = leadership.lost() => tracing::warn!("leads no more"),
+        () = employ(&office) => {}
+    }
+}
+
+/// A steward for each `ZoneServer`. A steward ends with its `ZoneServer`; all end when this is dropped.
+async fn employ(office: &Arc<Office>) {
+    let mut stewards: HashMap<ObjectRef<ZoneServer>, Employed> = HashMap::new();
+    let mut clock = tokio::time::interval(LOOK_EVERY);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        // One that has panicked, or whose ZoneServer was made anew, is employed again.
+        stewards.retain(|_, steward| !steward.0.is_finished());
+        for zone_server in office.fleet.zone_servers() {
+            let key = ObjectRef::from_obj(&*zone_server);
+            if stewards.contains_key(&key) || stewards.len() >= MAX_ZONE_SERVERS {
+                continue;
+            }
+            let steward = Steward::new(Arc::clone(office), key.clone());
+            stewards.insert(key, Employed(tokio::spawn(steward.run())));
+        }
+    }
+}
+
+/// A steward at work; ends when it is dropped.
+struct Employed(JoinHandle<()>);
+
+impl Drop for Employed {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,115 @@
+//! The objects beside pods that belong to a `ZoneServer`: its keys, and what keeps a drain from taking everything at once.
+
+use darkages_crds::ZoneServer;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt as _};
+use rand::Rng as _;
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+use super::authority::{Authority, AuthorityError, Purpose, ZONE_NAME, secret};
+use super::names::{self, FIELD_MANAGER};
+use super::status::Problem;
+use crate::deadline::{Call, CallError, within};
+
+/// What a steward needs of them.
+#[derive(Clone, Debug)]
+pub struct Children {
+    /// How zones are dialled: whom the operator trusts, and whom it shows itself as.
+    pub tls: ClientTlsConfig,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ChildError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+}
+
+impl Children {
+    /// Makes what is missing and renews what ends soon.
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub async fn tend(client: &Client, owner: &ZoneServer) -> Result<Self, Problem> {
+        let secrets = Api::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
+        tend(&secrets, owner).await.map_err(|error| Problem { reason: "KeysUnavailable", message: error.to_string() })
+    }
+}
+
+async fn tend(secrets: &Api<Secret>, owner: &ZoneServer) -> Result<Children, ChildError> {
+    let now = Timestamp::now();
+    let name = owner.name_any();
+    let find = async |name: String| within(Call::Read, secrets.get_opt(&name)).await;
+    if find(names::world_key_secret(&name)).await?.is_none() {
+        // Never replaced: tokens that were given out are sealed with it, and every zone of the world has to have the same.
+        let key = secret(owner, names::world_key_secret(&name), "Opaque", vec![("key", &new_key())], None);
+        within(Call::Write, secrets.create(&PostParams::default(), &key)).await?;
+    }
+    let authority = match find(names::authority_secret(&name)).await? {
+        Some(found) => {
+            let before = Authority::read(&found)?;
+            let authority = before.clone().at(now)?;
+            if authority != before {
+                let mut changed = authority.secret(owner);
+                changed.metadata.resource_version = found.resource_version();
+                within(Call::Write, secrets.replace(&found.name_any(), &PostParams::default(), &changed)).await?;
+            }
+            authority
+        }
+        None => {
+            let authority = Authority::new(now)?;
+            within(Call::Write, secrets.create(&PostParams::default(), &authority.secret(owner))).await?;
+            authority
+        }
+    };
+    let there = find(names::zone_secret(&name)).await?;
+    let wanted = authority.zone_secret(owner, there.as_ref(), now)?;
+    if there.is_none_or(|there| there.data != wanted.data) {
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        within(Call::Write, secrets.patch(&wanted.name_any(), &params, &Patch::Apply(&wanted))).await?;
+    }
+    let own = authority.issue(Purpose::Operator, now)?;
+    let tls = ClientTlsConfig::new()
+        .domain_name(ZONE_NAME)
+        .ca_certificate(Certificate::from_pem(authority.trusted()))
+        .identity(Identity::from_pem(own.certificate, own.key));
+    Ok(Children { tls })
+}
+
+/// Lets evictions take one pod at a time: `available` others have to be there. Whoever goes is taken over first, so that no
+/// more is needed, and a drain never waits for ever: the number follows the pods that there are.
+///
+/// # Errors
+/// Those of the API server.
+pub async fn budget(client: &Client, owner: &ZoneServer, available: usize) -> Result<(), CallError> {
+    let name = owner.name_any();
+    let selector = [(names::ZONE_SERVER_LABEL.to_owned(), name.clone())].into();
+    let budget = PodDisruptionBudget {
+        metadata: names::metadata(owner, name.clone()),
+        spec: Some(PodDisruptionBudgetSpec {
+            min_available: Some(IntOrString::Int(i32::try_from(available).unwrap_or(i32::MAX))),
+            selector: Some(LabelSelector { match_labels: Some(selector), match_expressions: None }),
+            // A pod that does not work protects nobody.
+            unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        status: None,
+    };
+    let api = Api::<PodDisruptionBudget>::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    within(Call::Write, api.patch(&name, &params, &Patch::Apply(&budget))).await.map(drop)
+}
+
+/// A key as zones read it.
+fn new_key() -> String {
+    const KEY_BYTES: usize = 32;
+    let mut key = [0_u8; KEY_BYTES];
+    rand::rng().fill_bytes(&mut key);
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,36 @@
+//! The operator against a real API server: who leads, and what it makes and says before any pod runs.
+
+mod leader;
+mod steward;
+
+use std::time::Duration;
+
+use darkages_servers::kubernetes::Cluster;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tokio::time::Instant;
+
+/// How long anything may take on a machine that has other things to do.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A client of the server that all tests share.
+async fn client() -> Client {
+    let kubeconfig = Kubeconfig::read_from(Cluster::shared().kubeconfig()).expect("a kubeconfig");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    Client::try_from(config.expect("it names a server")).expect("a client")
+}
+
+/// Waits until a look finds something.
+async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {WITHIN:?}");
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,144 @@
+//! `zone-directory`: tells the players of one world on a cluster where to play.
+
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Parser;
+use darkages_directory::cluster::ClusterWorld;
+use darkages_directory::desk::{Desk, DeskConfig, SystemEntropy};
+use darkages_directory::http::map_routes;
+use darkages_directory::join::join_routes;
+use darkages_directory::limit::Rate;
+use darkages_directory::serve::serve;
+use darkages_directory::spawn::scatter;
+use darkages_directory::stream::Broadcast;
+use darkages_directory::view::WorldView;
+use darkages_protocol::{TicketKey, WorldKey};
+use darkages_store::SystemClock;
+use darkages_topology::Rect;
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+/// Bad input: something that the user can put right.
+const BAD_INPUT: u8 = 2;
+
+/// Bytes of a key.
+const KEY_BYTES: usize = 32;
+
+/// Tells the players of one world where to play: checks tickets, picks the zone, gives out connect tokens.
+#[derive(Parser, Debug)]
+#[command(name = "zone-directory", version)]
+struct Options {
+    /// The ZoneServer whose world it is
+    #[arg(long, value_name = "NAME", env = "DARKAGES_ZONE_SERVER")]
+    zone_server: String,
+    /// Its namespace
+    #[arg(long, value_name = "NAMESPACE", env = "DARKAGES_POD_NAMESPACE", default_value = "default")]
+    namespace: String,
+    /// File with the key by which tickets are signed, which their issuer has too: 64 hexadecimal digits
+    #[arg(long, value_name = "PATH")]
+    ticket_key_file: PathBuf,
+    /// Give a ticket to anybody who asks; for development
+    #[arg(long)]
+    issue_tickets: bool,
+    /// Joins that one address may make in a second
+    #[arg(long, value_name = "N", default_value_t = 20.0)]
+    joins_per_second: f64,
+    /// Joins that one address may make at once
+    #[arg(long, value_name = "N", default_value_t = 200.0)]
+    joins_at_once: f64,
+    /// TCP address of the join API, the live map, /healthz and /readyz
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    http: SocketAddr,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("zone-directory: {error:#}");
+            ExitCode::from(BAD_INPUT)
+        }
+    }
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    let Options { zone_server, namespace, ticket_key_file, issue_tickets, joins_per_second, joins_at_once, http } =
+        options;
+    let good_rate = |rate: f64| rate.is_finite() && rate > 0.0;
+    anyhow::ensure!(good_rate(joins_per_second), "--joins-per-second {joins_per_second}: give a number above 0");
+    anyhow::ensure!(good_rate(joins_at_once), "--joins-at-once {joins_at_once}: give a number above 0");
+    let ticket_key = read_key(&ticket_key_file)?;
+    let config = Config::infer().await.context("finding the API server: run in a pod, or give KUBECONFIG")?;
+    let client = Client::try_from(config).context("connecting to the API server")?;
+    let listener = tokio::net::TcpListener::bind(http).await.with_context(|| format!("--http {http}"))?;
+    let world = ClusterWorld::new(client, namespace, zone_server.clone());
+    let found = world.found().await?;
+    let key_secret = format!("{zone_server}-world-key");
+    let world_key = world.secret(&key_secret, "key").await?;
+    let world_key =
+        key(&world_key).with_context(|| format!("secret {key_secret} has no key of 64 hexadecimal digits"))?;
+    let reference = &found.spec.storage.url_secret_ref;
+    let url = world.secret(&reference.name, &reference.key).await?;
+    let store = darkages_store::open(url.trim(), &found.spec.world).await?;
+    let bounds = Rect::try_from(found.spec.bounds).context("spec.bounds")?;
+    let (publish, watched) = watch::channel(Arc::new(WorldView::unknown(bounds)));
+    let (closing, closed) = watch::channel(false);
+    let desk = Desk::new(DeskConfig {
+        world_name: found.spec.world,
+        world: watched.clone(),
+        store: Arc::clone(&store),
+        clock: Arc::new(SystemClock::new()),
+        entropy: Arc::new(SystemEntropy),
+        ticket_key: TicketKey::new(&ticket_key),
+        world_key: WorldKey::new(&world_key),
+        rate: Rate { per_second: joins_per_second, burst: joins_at_once },
+        spawn: scatter,
+        issues_tickets: issue_tickets,
+    });
+    let desk = Arc::new(desk);
+    let routes = map_routes(Broadcast::new(watched, closed.clone())).merge(join_routes(Arc::clone(&desk)));
+    let take_key = |text: &str| match key(text) {
+        Some(key) => desk.set_world_key(WorldKey::new(&key)),
+        None => tracing::warn!(secret = key_secret, "the key has no 64 hexadecimal digits: the old one is kept"),
+    };
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let serving = tokio::spawn(serve(listener, routes, closed));
+    tokio::select! {
+        () = world.follow(publish) => anyhow::bail!("the watch of the ZoneServer has ended"),
+        () = world.follow_secret(&key_secret, "key", take_key) => anyhow::bail!("the watch of the key has ended"),
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    closing.send_replace(true);
+    serving.await.context("closing")?;
+    store.close().await.context("closing the store")
+}
+
+fn read_key(path: &Path) -> anyhow::Result<[u8; KEY_BYTES]> {
+    let problem = || format!("--ticket-key-file {}: give a file with 64 hexadecimal digits", path.display());
+    let text = std::fs::read_to_string(path).with_context(problem)?;
+    key(&text).with_context(problem)
+}
+
+fn key(text: &str) -> Option<[u8; KEY_BYTES]> {
+    let text = text.trim();
+    let mut key = [0; KEY_BYTES];
+    if text.len() != 2 * KEY_BYTES || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, at) in key.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(key)
+}
