@@ -244,8 +244,6 @@ pub fn free_port(range: Option<PortRange>, pods: &[ZonePod]) -> Option<u16> {
 pub struct ZonePod {
     /// Its name, which is the zone's.
     pub name: String,
-    /// Which pod of this name.
-    pub uid: String,
     /// When it was made.
     pub created: Option<Timestamp>,
     /// What it was made from.
@@ -270,7 +268,6 @@ impl ZonePod {
     pub const fn coming(name: String, hash: String, port: u16) -> Self {
         Self {
             name,
-            uid: String::new(),
             created: None,
             hash,
             node: None,
@@ -293,7 +290,6 @@ impl From<&Pod> for ZonePod {
         let id = container.and_then(|container| container.container_id.clone());
         Self {
             name: pod.name_any(),
-            uid: pod.uid().unwrap_or_default(),
             created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
             hash: pod.labels().get(names::TEMPLATE_HASH_LABEL).cloned().unwrap_or_default(),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
@@ -387,5 +383,100 @@ impl std::hash::Hasher for Fnv {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn owner(fields: Value) -> ZoneServer {
+        let mut spec = json!({"world": "w", "bounds": {"minX": 0, "minY": 0, "maxX": 1, "maxY": 1}});
+        spec.as_object_mut().expect("a map").extend(fields.as_object().expect("a map").clone());
+        ZoneServer::new("meadow", serde_json::from_value(spec).expect("it is one"))
+    }
+
+    fn arguments(pod: &Pod) -> Vec<String> {
+        pod.spec.as_ref().expect("a spec").containers[0].args.clone().expect("arguments")
+    }
+
+    #[test]
+    fn pods_are_made_anew_for_what_is_in_them_and_for_nothing_else() {
+        let hash = |fields| Recipe { owner: &owner(fields), image: "zone:1" }.hash();
+        let plain = hash(json!({}));
+        assert_eq!(plain, hash(json!({"replicas": 7, "standby": 3, "split": {"maxPlayers": 400}})));
+        assert_ne!(plain, hash(json!({"template": {"env": [{"name": "RUST_LOG", "value": "debug"}]}})));
+        assert_ne!(plain, hash(json!({"template": {"labels": {"team": "red"}}})));
+        assert_ne!(plain, hash(json!({"zoneCapacity": 600})));
+        assert_ne!(plain, Recipe { owner: &owner(json!({})), image: "zone:2" }.hash());
+        assert_eq!(plain, hash(json!({"template": {"image": "zone:1"}})), "the same image, whoever names it");
+    }
+
+    #[test]
+    fn everybody_is_told_the_address_that_the_network_has() {
+        let recipe = |fields: Value, port| {
+            let owner = owner(fields);
+            let recipe = Recipe { owner: &owner, image: "zone:1" };
+            let pod = recipe.made("meadow-x".into(), port);
+            let service = recipe.service(&pod, port);
+            (pod, service)
+        };
+        let (pod, service) = recipe(json!({}), GAME_PORT);
+        assert!(arguments(&pod).contains(&"--advertise=$(DARKAGES_POD_IP):7777".to_owned()));
+        assert_eq!((advertised(&pod), service), (Some(GAME_PORT), None));
+
+        let range = json!({"min": 30_000, "max": 30_001});
+        let (pod, service) = recipe(json!({"network": {"type": "HostPort", "portRange": range}}), 30_001);
+        assert!(arguments(&pod).contains(&"--advertise=$(DARKAGES_HOST_IP):30001".to_owned()));
+        assert!(arguments(&pod).contains(&"--listen=0.0.0.0:30001".to_owned()));
+        assert_eq!((advertised(&pod), service), (Some(30_001), None));
+
+        let (pod, service) = recipe(json!({"network": {"type": "NodePort", "portRange": range}}), 30_001);
+        assert!(arguments(&pod).contains(&"--listen=0.0.0.0:7777".to_owned()));
+        let spec = service.expect("each zone has its own").spec.expect("a spec");
+        assert_eq!(spec.ports.expect("ports")[0].node_port, Some(30_001));
+        let selects = spec.selector.expect("it selects");
+        assert!(selects.iter().all(|(key, value)| pod.labels().get(key) == Some(value)), "its pod, and no other");
+    }
+
+    #[test]
+    fn a_port_is_given_to_one_zone() {
+        let range = Some(PortRange { min: 7, max: 8 });
+        let first = ZonePod::coming("a".into(), String::new(), 7);
+        let second = ZonePod::coming("b".into(), String::new(), 8);
+        assert_eq!(free_port(range, &[]), Some(7));
+        assert_eq!(free_port(range, std::slice::from_ref(&first)), Some(8));
+        assert_eq!(free_port(range, &[first, second]), None);
+        assert_eq!(free_port(None, &[]), Some(GAME_PORT));
+    }
+
+    #[test]
+    fn labels_of_a_template_cannot_hide_a_pod_from_its_operator() {
+        let owner = owner(json!({"template": {"labels": {"app.kubernetes.io/managed-by": "me", "team": "red"}}}));
+        let pod = Recipe { owner: &owner, image: "zone:1" }.made("meadow-x".into(), GAME_PORT);
+        assert_eq!(pod.labels()["app.kubernetes.io/managed-by"], "zone-operator");
+        assert_eq!(pod.labels()["team"], "red");
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_running_is_seen_and_its_start_is_not() {
+        let pod = |status: Value| {
+            let pod = json!({"metadata": {"name": "meadow-x"}, "status": status});
+            ZonePod::from(&serde_json::from_value::<Pod>(pod).expect("it is one"))
+        };
+        let waits = |reason: &str| {
+            let state = json!({"waiting": {"reason": reason, "message": "because"}});
+            let container =
+                json!({"name": "zone", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+            pod(json!({"containerStatuses": [container]})).trouble
+        };
+        assert_eq!(waits("ContainerCreating"), None);
+        assert_eq!(waits("ErrImagePull"), Some(("ErrImagePull".into(), "because".into())));
+        let condition =
+            json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"});
+        assert_eq!(pod(json!({"conditions": [condition]})).trouble, Some(("Unschedulable".into(), "no room".into())));
+        assert!(pod(json!({"phase": "Failed"})).ended);
     }
 }

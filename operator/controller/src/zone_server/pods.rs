@@ -75,7 +75,6 @@ mod tests {
     fn pod(name: &str) -> ZonePod {
         ZonePod {
             name: name.into(),
-            uid: name.into(),
             created: None,
             hash: "new".into(),
             node: Some("one".into()),

@@ -306,3 +306,136 @@ fn cut(mut text: String, bytes: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use darkages_topology::{Position, Rect, ZoneEndpoint, ZoneId};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn wanted(fields: &Value) -> ZoneServer {
+        let mut spec = json!({"world": "w", "bounds": {"minX": 0, "minY": 0, "maxX": 100, "maxY": 100}});
+        spec.as_object_mut().expect("a map").extend(fields.as_object().expect("a map").clone());
+        ZoneServer::new("meadow", serde_json::from_value(spec).expect("it is one"))
+    }
+
+    fn zone(name: &str) -> ZoneEndpoint {
+        ZoneEndpoint { zone: ZoneId(name.into()), address: ([10, 0, 0, 1], 7777).into(), public_key: [1; 32] }
+    }
+
+    fn map() -> Topology {
+        let bounds = Rect::from_metres(0.0, 0.0, 100.0, 100.0).expect("bounds");
+        let map = Topology::grid(bounds, 2).expect("a map");
+        map.assign(ShardId(1), zone("a")).and_then(|map| map.assign(ShardId(2), zone("b"))).expect("assigned")
+    }
+
+    fn serves(name: &str, shard: u32, players: u32) -> Look {
+        Look {
+            shard: Some(ShardId(shard)),
+            life: Life::Serving,
+            handles: (0..players).collect(),
+            positions: vec![Position { x: 0, y: 0 }; players as usize],
+            tick_p99: Duration::from_micros(4_030),
+            ..Look::standby(zone(name))
+        }
+    }
+
+    fn told(
+        wanted: &ZoneServer,
+        map: Option<&Topology>,
+        looks: &[Look],
+        problem: Option<&Problem>,
+    ) -> ZoneServerStatus {
+        status(&Seen {
+            wanted,
+            map,
+            looks,
+            refused: &[],
+            under_way: Vec::new(),
+            problem,
+            trouble: None,
+            reaches_store: true,
+            steward_since: Timestamp::UNIX_EPOCH,
+            now: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    fn condition<'a>(status: &'a ZoneServerStatus, type_: &str) -> (&'a str, &'a str, &'a str) {
+        let found = status.conditions.iter().find(|condition| condition.type_ == type_).expect("all are told");
+        (&found.status, &found.reason, &found.message)
+    }
+
+    #[test]
+    fn a_world_is_ready_when_every_shard_is_served() {
+        let (wanted, map) = (wanted(&json!({"replicas": 2})), map());
+        let all = told(&wanted, Some(&map), &[serves("a", 1, 30), serves("b", 2, 50)], None);
+        assert_eq!((all.replicas, all.ready_replicas, all.players, all.capacity), (2, 2, Some(80), 2_000));
+        assert_eq!(all.hottest, Some(Hottest { shard: 2, players: 50 }));
+        assert_eq!(all.tick_p99.expect("it is known").to_string(), "4.1ms");
+        assert_eq!(condition(&all, condition::READY), ("True", "Serving", "2 of 2 shards are served"));
+        assert_eq!(condition(&all, condition::PROGRESSING).0, "False");
+        assert_eq!(condition(&all, condition::SCALING_LIMITED).0, "False");
+    }
+
+    #[test]
+    fn players_are_not_known_while_a_zone_is_silent() {
+        let (wanted, map) = (wanted(&json!({})), map());
+        let silent = Look { silent_for: Duration::from_secs(60), ..serves("b", 2, 50) };
+        let half = told(&wanted, Some(&map), &[serves("a", 1, 30), silent], None);
+        assert_eq!((half.ready_replicas, half.players), (1, None), "which is something other than 30");
+        assert_eq!(condition(&half, condition::READY), ("False", "ShardsUnserved", "1 of 2 shards are served"));
+        let nothing = told(&wanted, None, &[], None);
+        assert_eq!((nothing.replicas, nothing.players, nothing.topology), (0, None, None));
+    }
+
+    #[test]
+    fn another_process_under_the_name_of_a_zone_does_not_serve_its_shard() {
+        let (wanted, map) = (wanted(&json!({})), map());
+        let mut other = serves("b", 2, 50);
+        other.endpoint.public_key = [9; 32];
+        assert_eq!(told(&wanted, Some(&map), &[serves("a", 1, 30), other], None).ready_replicas, 1);
+    }
+
+    #[test]
+    fn what_keeps_a_world_from_being_served_is_told_in_its_words() {
+        let problem = Problem { reason: "StoreSecretMissing", message: "spec.storage: there is none".into() };
+        let status = told(&wanted(&json!({})), None, &[], Some(&problem));
+        assert_eq!(
+            condition(&status, condition::READY),
+            ("False", "StoreSecretMissing", "spec.storage: there is none")
+        );
+    }
+
+    #[test]
+    fn a_condition_keeps_the_moment_since_which_it_holds() {
+        let map = map();
+        let mut wanted = wanted(&json!({}));
+        let looks = [serves("a", 1, 0), serves("b", 2, 0)];
+        let first = told(&wanted, Some(&map), &looks, None);
+        wanted.status = Some(first.clone());
+        let later = |looks: &[Look]| {
+            let seen = Seen {
+                wanted: &wanted,
+                map: Some(&map),
+                looks,
+                refused: &[],
+                under_way: Vec::new(),
+                problem: None,
+                trouble: None,
+                reaches_store: true,
+                steward_since: Timestamp::UNIX_EPOCH,
+                now: Timestamp::from_second(60).expect("a moment"),
+            };
+            status(&seen).conditions.swap_remove(0).last_transition_time
+        };
+        assert_eq!(later(&looks), first.conditions[0].last_transition_time);
+        assert_ne!(later(&looks[..1]), first.conditions[0].last_transition_time);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        assert_eq!(cut("short".into(), 8), "short");
+        assert_eq!(cut("ääääää".into(), 8), "ää…");
+    }
+}

@@ -416,6 +416,11 @@ impl Steward {
     /// Lets everybody go: zones save their players and end, then their pods go, then the `ZoneServer`.
     async fn release(&mut self, owner: &ZoneServer) -> Result<(), CallError> {
         let since = *self.releasing_since.get_or_insert_with(Instant::now);
+        // A steward that starts with this has to find the zones first.
+        self.tend(owner).await?;
+        if let Err(problem) = self.open(owner).await {
+            tracing::warn!(zone_server = %self.key, problem = problem.message, "zones are not told to save their players now");
+        }
         let pods = self.office.fleet.pods(owner);
         let namespace = owner.namespace().unwrap_or_default();
         if let (Some((children, ..)), Some(world)) = (&self.children, &self.world) {

@@ -1,14 +1,16 @@
 //! A zone as a process: the real `zone-server` binary, told over its control API what to serve.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use crate::client::TestClient;
-use crate::server::{Server, json, runtime};
+use crate::server::{Control, Server, json, runtime};
 use crate::world::STILL;
-use darkages_topology::control::{AssignRequest, CrashRequest, DrainRequest, PushTopologyRequest};
-use darkages_topology::{PlayerId, Position, Rect, ShardId, Topology};
+use darkages_topology::control::{AssignRequest, CrashRequest, DrainRequest, PushTopologyRequest, StopRequest};
+use darkages_topology::{PlayerId, Position, Rect, ShardId, Topology, ZoneEndpoint, ZoneId};
 use rustix::process::Signal;
+use tokio::runtime::Runtime;
 
 fn whole() -> Topology {
     let bounds = Rect::from_metres(0.0, 0.0, 500.0, 500.0).expect("bounds");
@@ -62,6 +64,49 @@ fn a_process_is_assigned_serves_a_player_and_saves_it_on_sigterm() {
     client.play_until(STILL, "being shown", |client| client.entity().is_some_and(|me| client.sees(me).is_some()));
     let me = client.entity().expect("welcomed");
     assert_eq!(client.sees(me).expect("shown").position, spawn);
+}
+
+/// A zone with time to be taken over, once it serves the whole world.
+fn serving<'a>(folder: &Path, runtime: &'a Runtime) -> (Server, Control<'a>, Topology) {
+    let data = folder.to_str().expect("a plain name");
+    let server = Server::start(folder, "zone-0", &["--data", data, "--drain-seconds", "600"]);
+    let mut control = server.control(runtime);
+    let map = whole().assign(ShardId(1), control.endpoint()).expect("assigned");
+    runtime.block_on(control.client.assign(AssignRequest { shard: 1, topology: json(&map) })).expect("assigned");
+    control.await_state("serving");
+    (server, control, map)
+}
+
+#[test]
+fn a_zone_that_is_told_to_go_waits_until_its_shard_has_moved_and_ends_then() {
+    let (data, runtime) = (tempfile::tempdir().expect("a folder"), runtime());
+    let (mut server, mut control, map) = serving(data.path(), &runtime);
+    server.signal(Signal::TERM);
+    let waiting = control.await_stats("it says that it wants to go", |stats| stats.draining);
+    assert_eq!((waiting.state.as_str(), waiting.shard), ("serving", 1));
+    assert!(server.get("/readyz").starts_with("HTTP/1.1 503"));
+    let other = ZoneEndpoint { zone: ZoneId("zone-1".into()), public_key: [7; 32], ..control.endpoint() };
+    let (moved, _) = map.move_to(ShardId(1), other).expect("moved");
+    for map in [&moved, &moved.retired(ShardId(1)).expect("nobody was on it")] {
+        let push = PushTopologyRequest { topology: json(map) };
+        runtime.block_on(control.client.push_topology(push)).expect("pushed");
+    }
+    assert!(server.ended().success());
+}
+
+#[test]
+fn a_zone_that_is_told_twice_to_go_or_once_to_stop_waits_for_nobody() {
+    let (data, runtime) = (tempfile::tempdir().expect("a folder"), runtime());
+    let (mut server, mut control, _) = serving(data.path(), &runtime);
+    server.signal(Signal::TERM);
+    control.await_stats("it says that it wants to go", |stats| stats.draining);
+    server.signal(Signal::TERM);
+    assert!(server.ended().success());
+
+    let data = tempfile::tempdir().expect("a folder");
+    let (mut server, mut control, _) = serving(data.path(), &runtime);
+    runtime.block_on(control.client.stop(StopRequest {})).expect("told");
+    assert!(server.ended().success());
 }
 
 #[test]
