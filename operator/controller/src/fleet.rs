@@ -10,6 +10,7 @@ use darkages_crds::ZoneServer;
 use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::Api;
+use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, Resource, ResourceExt as _};
@@ -37,18 +38,10 @@ impl Fleet {
     #[must_use]
     pub fn watch(client: &Client, namespace: Option<&str>) -> Self {
         let mut watches = JoinSet::new();
-        let zone_servers = match namespace {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        };
-        let pods = match namespace {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        };
         let config = watcher::Config::default().timeout(WATCH_SECONDS);
         Self {
-            zone_servers: follow(zone_servers, config.clone(), &mut watches),
-            pods: follow(pods, config.clone().labels(&names::managed()), &mut watches),
+            zone_servers: follow(within(client, namespace), config.clone(), &mut watches),
+            pods: follow(within(client, namespace), config.clone().labels(&names::managed()), &mut watches),
             nodes: follow(Api::all(client.clone()), config, &mut watches),
             _watches: watches,
         }
@@ -93,6 +86,18 @@ impl Fleet {
     pub fn cordoned(&self) -> BTreeSet<String> {
         let cordoned = |node: &Node| node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true));
         self.nodes.state_filter(cordoned).iter().map(|node| node.name_any()).collect()
+    }
+}
+
+/// Objects of a kind in one namespace, or in all.
+fn within<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
     }
 }
 

@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 use crate::fleet::Fleet;
 use crate::leader::Leadership;
 use crate::zone_server::names::FIELD_MANAGER;
-use crate::zone_server::steward::{Office, Steward};
+use crate::zone_server::office::Office;
+use crate::zone_server::steward::Steward;
 
 /// Name of the lease that the acting operator holds.
 const LEASE: &str = "darkages-operator";

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod children;
 pub mod names;
+pub mod office;
 pub mod pod;
 pub mod pods;
 pub mod settings;

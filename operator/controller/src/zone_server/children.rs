@@ -6,13 +6,14 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt as _};
+use kube::ResourceExt as _;
+use kube::api::{Patch, PatchParams, PostParams};
 use rand::Rng as _;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 use super::authority::{Authority, AuthorityError, Purpose, ZONE_NAME, secret};
 use super::names::{self, FIELD_MANAGER};
+use super::office::Office;
 use super::status::Problem;
 use crate::deadline::{Call, CallError, within};
 
@@ -36,20 +37,20 @@ impl Children {
     ///
     /// # Errors
     /// What is wrong and what to do.
-    pub async fn tend(client: &Client, owner: &ZoneServer) -> Result<Self, Problem> {
-        let secrets = Api::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
-        tend(&secrets, owner).await.map_err(|error| Problem { reason: "KeysUnavailable", message: error.to_string() })
+    pub async fn tend(office: &Office, owner: &ZoneServer) -> Result<Self, Problem> {
+        tend(office, owner).await.map_err(|error| Problem { reason: "KeysUnavailable", message: error.to_string() })
     }
 }
 
-async fn tend(secrets: &Api<Secret>, owner: &ZoneServer) -> Result<Children, ChildError> {
+async fn tend(office: &Office, owner: &ZoneServer) -> Result<Children, ChildError> {
+    let secrets = office.api::<Secret>(owner);
     let now = Timestamp::now();
     let name = owner.name_any();
     let find = async |name: String| within(Call::Read, secrets.get_opt(&name)).await;
     if find(names::world_key_secret(&name)).await?.is_none() {
         // Never replaced: tokens that were given out are sealed with it, and every zone of the world has to have the same.
         let key = secret(owner, names::world_key_secret(&name), "Opaque", vec![("key", &new_key())], None);
-        within(Call::Write, secrets.create(&PostParams::default(), &key)).await?;
+        office.write(secrets.create(&PostParams::default(), &key)).await?;
     }
     let authority = match find(names::authority_secret(&name)).await? {
         Some(found) => {
@@ -58,13 +59,13 @@ async fn tend(secrets: &Api<Secret>, owner: &ZoneServer) -> Result<Children, Chi
             if authority != before {
                 let mut changed = authority.secret(owner);
                 changed.metadata.resource_version = found.resource_version();
-                within(Call::Write, secrets.replace(&found.name_any(), &PostParams::default(), &changed)).await?;
+                office.write(secrets.replace(&found.name_any(), &PostParams::default(), &changed)).await?;
             }
             authority
         }
         None => {
             let authority = Authority::new(now)?;
-            within(Call::Write, secrets.create(&PostParams::default(), &authority.secret(owner))).await?;
+            office.write(secrets.create(&PostParams::default(), &authority.secret(owner))).await?;
             authority
         }
     };
@@ -72,7 +73,7 @@ async fn tend(secrets: &Api<Secret>, owner: &ZoneServer) -> Result<Children, Chi
     let wanted = authority.zone_secret(owner, there.as_ref(), now)?;
     if there.is_none_or(|there| there.data != wanted.data) {
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        within(Call::Write, secrets.patch(&wanted.name_any(), &params, &Patch::Apply(&wanted))).await?;
+        office.write(secrets.patch(&wanted.name_any(), &params, &Patch::Apply(&wanted))).await?;
     }
     let own = authority.issue(Purpose::Operator, now)?;
     let tls = ClientTlsConfig::new()
@@ -87,7 +88,7 @@ async fn tend(secrets: &Api<Secret>, owner: &ZoneServer) -> Result<Children, Chi
 ///
 /// # Errors
 /// Those of the API server.
-pub async fn budget(client: &Client, owner: &ZoneServer, available: usize) -> Result<(), CallError> {
+pub async fn budget(office: &Office, owner: &ZoneServer, available: usize) -> Result<(), CallError> {
     let name = owner.name_any();
     let selector = [(names::ZONE_SERVER_LABEL.to_owned(), name.clone())].into();
     let budget = PodDisruptionBudget {
@@ -101,9 +102,9 @@ pub async fn budget(client: &Client, owner: &ZoneServer, available: usize) -> Re
         }),
         status: None,
     };
-    let api = Api::<PodDisruptionBudget>::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
+    let api = office.api::<PodDisruptionBudget>(owner);
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    within(Call::Write, api.patch(&name, &params, &Patch::Apply(&budget))).await.map(drop)
+    office.write(api.patch(&name, &params, &Patch::Apply(&budget))).await.map(drop)
 }
 
 /// A key as zones read it.

@@ -240,7 +240,7 @@ pub fn free_port(range: Option<PortRange>, pods: &[ZonePod]) -> Option<u16> {
 }
 
 /// What a pod's status says of a zone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZonePod {
     /// Its name, which is the zone's.
     pub name: String,
@@ -260,24 +260,6 @@ pub struct ZonePod {
     pub running: Option<(IpAddr, String)>,
     /// Why it does not run, in the words of Kubernetes: a reason and a message.
     pub trouble: Option<(String, String)>,
-}
-
-impl ZonePod {
-    /// A pod that was just made, and of which nothing is seen yet.
-    #[must_use]
-    pub const fn coming(name: String, hash: String, port: u16) -> Self {
-        Self {
-            name,
-            created: None,
-            hash,
-            node: None,
-            port: Some(port),
-            leaving: false,
-            ended: false,
-            running: None,
-            trouble: None,
-        }
-    }
 }
 
 impl From<&Pod> for ZonePod {
@@ -444,8 +426,8 @@ mod tests {
     #[test]
     fn a_port_is_given_to_one_zone() {
         let range = Some(PortRange { min: 7, max: 8 });
-        let first = ZonePod::coming("a".into(), String::new(), 7);
-        let second = ZonePod::coming("b".into(), String::new(), 8);
+        let first = ZonePod { port: Some(7), ..ZonePod::default() };
+        let second = ZonePod { port: Some(8), ..ZonePod::default() };
         assert_eq!(free_port(range, &[]), Some(7));
         assert_eq!(free_port(range, std::slice::from_ref(&first)), Some(8));
         assert_eq!(free_port(range, &[first, second]), None);

@@ -41,6 +41,12 @@ pub fn plan_config(spec: &ZoneServerSpec) -> PlanConfig {
     }
 }
 
+/// Shards below which nothing is merged.
+#[must_use]
+pub fn at_least(spec: &ZoneServerSpec) -> usize {
+    usize::try_from(spec.replicas).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

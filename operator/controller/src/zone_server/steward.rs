@@ -13,25 +13,24 @@ use darkages_topology::{ShardId, Topology, ZoneEndpoint};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::ObjectRef;
-use kube::{Client, Resource as _, ResourceExt as _};
+use kube::{Resource as _, ResourceExt as _};
 use rand::RngExt as _;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::children::{Children, budget};
 use super::names::{FIELD_MANAGER, FINALIZER};
+use super::office::Office;
 use super::pod::{Recipe, ZonePod, free_port};
 use super::pods::{Change as PodChange, Pool};
-use super::settings::plan_config;
+use super::settings::{at_least, plan_config};
 use super::status::{Problem, Seen, status};
 use super::store::{WorldStore, Written};
 use super::zones::{Heard, Zones};
-use crate::deadline::{Call, CallError, within};
-use crate::fleet::Fleet;
-use crate::leader::Mandate;
+use crate::deadline::CallError;
 
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -66,20 +65,6 @@ const LEASES_AT_ONCE: usize = 16;
 /// A store that has not answered for so long is opened anew, by what its secret says now.
 const REOPEN_AFTER: Duration = Duration::from_secs(15);
 
-/// What all stewards share.
-pub struct Office {
-    /// The API server.
-    pub client: Client,
-    /// What is seen of the cluster.
-    pub fleet: Fleet,
-    /// Whether this operator acts.
-    pub mandate: Mandate,
-    /// The image of zones whose template names none.
-    pub image: String,
-    /// Who events are from.
-    pub recorder: Recorder,
-}
-
 /// The steward of one `ZoneServer`.
 pub struct Steward {
     office: Arc<Office>,
@@ -90,7 +75,7 @@ pub struct Steward {
     world: Option<World>,
     zones: Zones,
     /// Pods that were made and are not seen yet, and those that were deleted.
-    made: Vec<(String, u16, Instant)>,
+    made: Vec<(ZonePod, Instant)>,
     deleted: Vec<(String, Instant)>,
     surplus_since: Option<Instant>,
     /// Why no pods are made, and when it is tried again.
@@ -110,22 +95,6 @@ struct World {
     store: WorldStore,
     pilot: Pilot,
     reached_at: Instant,
-}
-
-impl Office {
-    /// Writes something, if this operator still acts.
-    async fn write<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
-        if !self.mandate.holds() {
-            return Err(CallError::NoMandate);
-        }
-        within(Call::Write, call).await
-    }
-}
-
-impl std::fmt::Debug for Office {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Office").field("mandate", &self.mandate).field("image", &self.image).finish_non_exhaustive()
-    }
 }
 
 impl std::fmt::Debug for Steward {
@@ -210,13 +179,11 @@ impl Steward {
         if !due {
             return Ok(());
         }
-        let client = &self.office.client;
         if !owner.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
-            let api = Api::<ZoneServer>::namespaced(client.clone(), &owner.namespace().unwrap_or_default());
-            let patch = json!({"metadata": {"finalizers": [FINALIZER], "resourceVersion": owner.resource_version()}});
-            self.office.write(api.patch(&owner.name_any(), &PatchParams::default(), &Patch::Merge(patch))).await?;
+            let with_ours = owner.finalizers().iter().map(String::as_str).chain([FINALIZER]);
+            self.set_finalizers(owner, with_ours.collect()).await?;
         }
-        match Children::tend(client, owner).await {
+        match Children::tend(&self.office, owner).await {
             Ok(children) => self.children = Some((children, generation, Instant::now())),
             Err(problem) => {
                 self.complain(owner, problem).await;
@@ -230,13 +197,12 @@ impl Steward {
     fn pods(&mut self, owner: &ZoneServer) -> Vec<ZonePod> {
         let mut pods = self.office.fleet.pods(owner);
         let now = Instant::now();
-        self.made.retain(|(name, _, at)| now - *at < SEEN_WITHIN && pods.iter().all(|pod| pod.name != *name));
+        self.made.retain(|(made, at)| now - *at < SEEN_WITHIN && pods.iter().all(|pod| pod.name != made.name));
         self.deleted.retain(|(name, at)| now - *at < SEEN_WITHIN && pods.iter().any(|pod| pod.name == *name));
         for pod in &mut pods {
             pod.leaving |= self.deleted.iter().any(|(name, _)| *name == pod.name);
         }
-        let hash = self.recipe(owner).hash();
-        pods.extend(self.made.iter().map(|(name, port, _)| ZonePod::coming(name.clone(), hash.clone(), *port)));
+        pods.extend(self.made.iter().map(|(made, _)| made.clone()));
         pods
     }
 
@@ -254,8 +220,7 @@ impl Steward {
                 return Ok(());
             }
         }
-        let secrets = Api::namespaced(self.office.client.clone(), &owner.namespace().unwrap_or_default());
-        let store = match WorldStore::open(&secrets, owner).await {
+        let store = match WorldStore::open(&self.office.api(owner), owner).await {
             Ok(store) => store,
             // What there is may answer again, and zones play on by themselves.
             Err(problem) => match &mut self.world {
@@ -268,9 +233,7 @@ impl Steward {
             },
         };
         let map = store.first_map(owner, map_of(owner)).await?;
-        let config = plan_config(&owner.spec);
-        let at_least = usize::try_from(owner.spec.replicas).unwrap_or(usize::MAX);
-        let pilot = Pilot::new(config, at_least, map)
+        let pilot = Pilot::new(plan_config(&owner.spec), at_least(&owner.spec), map)
             .map_err(|error| Problem { reason: "SpecInvalid", message: format!("spec.{error}") })?;
         self.world = Some(World { store, pilot, reached_at: Instant::now() });
         self.problem = None;
@@ -286,8 +249,7 @@ impl Steward {
     ) -> Result<(Heard, Vec<Refused>), CallError> {
         let Some((children, ..)) = &self.children else { return Ok((Heard::default(), Vec::new())) };
         let now = self.started.elapsed();
-        let at_least = usize::try_from(owner.spec.replicas).unwrap_or(usize::MAX);
-        if let Err(error) = world.pilot.configure(plan_config(&owner.spec), at_least) {
+        if let Err(error) = world.pilot.configure(plan_config(&owner.spec), at_least(&owner.spec)) {
             self.problem = Some(Problem { reason: "SpecInvalid", message: format!("spec.{error}") });
         }
         self.zones.follow(pods, &children.tls, &world.store.reach);
@@ -346,25 +308,10 @@ impl Steward {
         } else if self.surplus_since.get_or_insert_with(Instant::now).elapsed() >= SURPLUS_FOR {
             delete.extend(surplus);
         }
-        let namespace = owner.namespace().unwrap_or_default();
-        let api = Api::<Pod>::namespaced(self.office.client.clone(), &namespace);
-        let deleted: Vec<_> = stream::iter(delete.into_iter().map(|name| {
-            let api = api.clone();
-            let office = &self.office;
-            async move { (office.write(api.delete(&name, &DeleteParams::default())).await, name) }
-        }))
-        .buffer_unordered(CALLS_AT_ONCE)
-        .collect()
-        .await;
-        for (answer, name) in deleted {
-            match answer {
-                Err(error) if error.code() != Some(404) => return Err(error),
-                _ => self.deleted.push((name, Instant::now())),
-            }
-        }
+        self.delete_pods(owner, delete).await?;
         let available = pods.iter().filter(|pod| pod.running.is_some() && !pod.leaving).count().saturating_sub(1);
         if self.budget != Some(available) {
-            budget(&self.office.client, owner, available).await?;
+            budget(&self.office, owner, available).await?;
             self.budget = Some(available);
         }
         if make == 0 {
@@ -386,9 +333,25 @@ impl Steward {
         Ok(())
     }
 
+    /// Deletes pods of these names, with the time that they need to be taken over. One that is gone already is no error.
+    async fn delete_pods(&mut self, owner: &ZoneServer, names: Vec<String>) -> Result<(), CallError> {
+        let (office, api) = (&self.office, &self.office.api::<Pod>(owner));
+        let answers: Vec<_> = stream::iter(names)
+            .map(|name| async move { (office.write(api.delete(&name, &DeleteParams::default())).await, name) })
+            .buffer_unordered(CALLS_AT_ONCE)
+            .collect()
+            .await;
+        for (answer, name) in answers {
+            match answer {
+                Err(error) if error.code() != Some(404) => return Err(error),
+                _ => self.deleted.push((name, Instant::now())),
+            }
+        }
+        Ok(())
+    }
+
     async fn make_pods(&mut self, owner: &ZoneServer, pods: &[ZonePod], make: usize) -> Result<(), MakeError> {
-        let namespace = owner.namespace().unwrap_or_default();
-        let api = Api::<Pod>::namespaced(self.office.client.clone(), &namespace);
+        let api = self.office.api::<Pod>(owner);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let mut taken = pods.to_vec();
         for _ in 0..make {
@@ -398,16 +361,14 @@ impl Steward {
             })?;
             // The same again when it was refused, so that the same is said of it.
             let name = self.next_name.get_or_insert_with(|| format!("{}-{}", owner.name_any(), suffix())).clone();
-            let recipe = self.recipe(owner);
-            let (pod, hash) = (recipe.made(name.clone(), port), recipe.hash());
+            let pod = self.recipe(owner).made(name, port);
             let pod = self.office.write(api.create(&params, &pod)).await?;
             self.next_name = None;
-            let service = self.recipe(owner).service(&pod, port);
-            taken.push(ZonePod::coming(name.clone(), hash, port));
-            self.made.push((name, port, Instant::now()));
-            if let Some(service) = service {
-                let services = Api::namespaced(self.office.client.clone(), &namespace);
-                self.office.write(services.create(&params, &service)).await?;
+            let made = ZonePod::from(&pod);
+            taken.push(made.clone());
+            self.made.push((made, Instant::now()));
+            if let Some(service) = self.recipe(owner).service(&pod, port) {
+                self.office.write(self.office.api(owner).create(&params, &service)).await?;
             }
         }
         Ok(())
@@ -422,22 +383,13 @@ impl Steward {
             tracing::warn!(zone_server = %self.key, problem = problem.message, "zones are not told to save their players now");
         }
         let pods = self.office.fleet.pods(owner);
-        let namespace = owner.namespace().unwrap_or_default();
         if let (Some((children, ..)), Some(world)) = (&self.children, &self.world) {
             self.zones.follow(&pods, &children.tls, &world.store.reach);
         }
         self.zones.stop();
-        let api = Api::<Pod>::namespaced(self.office.client.clone(), &namespace);
-        for pod in pods.iter().filter(|pod| !pod.leaving) {
-            if self.deleted.iter().any(|(name, _)| *name == pod.name) {
-                continue;
-            }
-            match self.office.write(api.delete(&pod.name, &DeleteParams::default())).await {
-                Err(error) if error.code() != Some(404) => return Err(error),
-                _ => {}
-            }
-            self.deleted.push((pod.name.clone(), Instant::now()));
-        }
+        let is_told = |pod: &&ZonePod| pod.leaving || self.deleted.iter().any(|(name, _)| *name == pod.name);
+        let untold = pods.iter().filter(|pod| !is_told(pod)).map(|pod| pod.name.clone()).collect();
+        self.delete_pods(owner, untold).await?;
         let late = since.elapsed() >= RELEASED_WITHIN;
         if !pods.is_empty() && !late {
             return Ok(());
@@ -453,13 +405,18 @@ impl Steward {
         } else {
             self.note(owner, EventType::Normal, "Released", "all players are saved".to_owned()).await;
         }
-        let left: Vec<_> = owner.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).collect();
-        let patch = json!({"metadata": {"finalizers": left, "resourceVersion": owner.resource_version()}});
-        let api = Api::<ZoneServer>::namespaced(self.office.client.clone(), &namespace);
-        match self.office.write(api.patch(&owner.name_any(), &PatchParams::default(), &Patch::Merge(patch))).await {
+        let others = owner.finalizers().iter().map(String::as_str).filter(|finalizer| *finalizer != FINALIZER);
+        match self.set_finalizers(owner, others.collect()).await {
             Err(error) if error.code() != Some(404) => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Replaces what keeps the `ZoneServer`, unless somebody else was first.
+    async fn set_finalizers(&self, owner: &ZoneServer, finalizers: Vec<&str>) -> Result<(), CallError> {
+        let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": owner.resource_version()}});
+        let (api, params) = (self.office.api::<ZoneServer>(owner), PatchParams::default());
+        self.office.write(api.patch(&owner.name_any(), &params, &Patch::Merge(patch))).await.map(drop)
     }
 
     /// Writes the status when there is something new to say.
@@ -507,7 +464,7 @@ impl Steward {
         if !due {
             return Ok(());
         }
-        let api = Api::<ZoneServer>::namespaced(self.office.client.clone(), &owner.namespace().unwrap_or_default());
+        let api = self.office.api::<ZoneServer>(owner);
         let patch = json!({
             "apiVersion": ZoneServer::api_version(&()),
             "kind": ZoneServer::kind(&()),
