@@ -17,6 +17,10 @@ pub const NAME: &str = "meadow";
 /// How long pods of a test may take to start on a machine that has other things to do.
 const STARTS_WITHIN: Duration = Duration::from_secs(90);
 
+/// How long a world may take until every shard is served, and bots until all of them are inside.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const INSIDE_WITHIN: Duration = Duration::from_secs(30);
+
 const REDIS: &str = include_str!("../manifests/redis.yaml");
 const DIRECTORY: &str = include_str!("../manifests/directory.yaml");
 
@@ -65,6 +69,19 @@ impl World {
             "spec": all,
         });
         self.kubectl.apply(&object.to_string());
+    }
+
+    /// Applies the `ZoneServer` with this in its spec, and lets bots play there once it is ready. Returns when all are inside.
+    ///
+    /// # Panics
+    /// When something does not come up.
+    #[must_use]
+    pub fn played(&self, spec: &Value, workload: Workload, players: u32, seconds: u32, crashes: bool) -> Bots {
+        self.apply(spec);
+        self.until_ready(READY_WITHIN);
+        let bots = Bots::play(&self.directory(), workload, players, seconds, crashes);
+        bots.until_inside(INSIDE_WITHIN);
+        bots
     }
 
     /// The `ZoneServer`.

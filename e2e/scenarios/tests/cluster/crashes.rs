@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use darkages_checker::{Scope, judge};
 use darkages_client::swarm::{Ended, SwarmReport, Workload};
-use darkages_scenarios::world::{Bots, World};
+use darkages_scenarios::world::World;
 use darkages_scenarios::{Kubectl, operator, until};
 use serde_json::json;
 
@@ -23,10 +23,7 @@ fn everybody_came_back(ended: &Ended) -> SwarmReport {
 #[ignore = "needs a cluster: make e2e"]
 fn a_zone_that_is_killed_is_replaced_and_its_players_come_back() {
     let world = World::prepare("crash");
-    world.apply(&json!({"replicas": 2}));
-    world.until_ready(Duration::from_secs(60));
-    let bots = Bots::play(&world.directory(), Workload::Trade, 60, 40, true);
-    bots.until_inside(Duration::from_secs(30));
+    let bots = world.played(&json!({"replicas": 2}), Workload::Trade, 60, 40, true);
     let victim = world.serving()[0].clone();
     // From the node, as nothing in the pod could: kill -9 of its process, found by the name that it was started with.
     let killed = Command::new("pkill").args(["-KILL", "--full", "--", &format!("--zone={victim}")]).status();
@@ -48,10 +45,7 @@ fn a_zone_that_is_killed_is_replaced_and_its_players_come_back() {
 #[ignore = "needs a cluster: make e2e"]
 fn a_pod_that_is_deleted_without_grace_is_replaced_and_its_players_come_back() {
     let world = World::prepare("deleted");
-    world.apply(&json!({"replicas": 2}));
-    world.until_ready(Duration::from_secs(60));
-    let bots = Bots::play(&world.directory(), Workload::Trade, 60, 30, true);
-    bots.until_inside(Duration::from_secs(30));
+    let bots = world.played(&json!({"replicas": 2}), Workload::Trade, 60, 30, true);
     let victim = world.serving()[0].clone();
     world.kubectl.run(&["delete", "pod", &victim, "--grace-period=0", "--force"]);
     until("another zone has its ground", Duration::from_secs(20), || {
@@ -67,10 +61,7 @@ fn a_pod_that_is_deleted_without_grace_is_replaced_and_its_players_come_back() {
 #[ignore = "needs a cluster: make e2e"]
 fn nobody_notices_when_both_operators_are_killed_and_what_was_asked_for_is_done_after_all() {
     let world = World::prepare("operator");
-    world.apply(&json!({}));
-    world.until_ready(Duration::from_secs(60));
-    let bots = Bots::play(&world.directory(), Workload::Spread, 60, 60, false);
-    bots.until_inside(Duration::from_secs(30));
+    let bots = world.played(&json!({}), Workload::Spread, 60, 60, false);
     let system = Kubectl::given(operator::NAMESPACE);
     world.kubectl.run(&["scale", "zoneserver/meadow", "--replicas=2"]);
     system.run(&[

@@ -5,17 +5,14 @@ use std::time::Duration;
 
 use darkages_client::swarm::Workload;
 use darkages_scenarios::until;
-use darkages_scenarios::world::{Bots, World};
+use darkages_scenarios::world::World;
 use serde_json::json;
 
 #[test]
 #[ignore = "needs a cluster: make e2e"]
 fn a_changed_template_moves_each_shard_to_a_new_pod_with_its_players() {
     let world = World::prepare("rollout");
-    world.apply(&json!({"replicas": 2}));
-    world.until_ready(Duration::from_secs(60));
-    let bots = Bots::play(&world.directory(), Workload::Spread, 60, 45, false);
-    bots.until_inside(Duration::from_secs(30));
+    let bots = world.played(&json!({"replicas": 2}), Workload::Spread, 60, 45, false);
     let old: BTreeSet<String> = world.serving().into_iter().collect();
     world.apply(&json!({"replicas": 2, "template": {"env": [{"name": "RELEASE", "value": "2"}]}}));
     let (_, took) = until("every shard is on a new pod", Duration::from_secs(40), || {
@@ -34,10 +31,7 @@ fn a_changed_template_moves_each_shard_to_a_new_pod_with_its_players() {
 #[ignore = "needs a cluster: make e2e"]
 fn a_node_is_drained_with_its_players() {
     let world = World::prepare("drain");
-    world.apply(&json!({"replicas": 2}));
-    world.until_ready(Duration::from_secs(60));
-    let bots = Bots::play(&world.directory(), Workload::Spread, 60, 60, false);
-    bots.until_inside(Duration::from_secs(30));
+    let bots = world.played(&json!({"replicas": 2}), Workload::Spread, 60, 60, false);
     let node_of = |pod: &str| {
         let pod = world.kubectl.get(&[&format!("pod/{pod}")])?;
         pod["spec"]["nodeName"].as_str().map(ToOwned::to_owned)

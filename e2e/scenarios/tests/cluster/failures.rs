@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use darkages_client::swarm::Workload;
 use darkages_scenarios::until;
-use darkages_scenarios::world::{Bots, World};
+use darkages_scenarios::world::World;
 use serde_json::json;
 
 #[test]
@@ -26,10 +26,7 @@ fn a_secret_that_is_missing_is_named_until_it_is_there() {
 #[ignore = "needs a cluster: make e2e"]
 fn an_image_that_cannot_be_pulled_is_told_and_players_stay_where_they_are() {
     let world = World::prepare("image");
-    world.apply(&json!({}));
-    world.until_ready(Duration::from_secs(60));
-    let bots = Bots::play(&world.directory(), Workload::Spread, 20, 25, false);
-    bots.until_inside(Duration::from_secs(30));
+    let bots = world.played(&json!({}), Workload::Spread, 20, 25, false);
     let serving = world.serving();
     world.apply(&json!({"template": {"image": "localhost/darkages/nowhere:1"}}));
     let (told, _) = until("what is wrong is told", Duration::from_secs(30), || {

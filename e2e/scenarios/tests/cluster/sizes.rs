@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use darkages_client::swarm::Workload;
 use darkages_scenarios::until;
-use darkages_scenarios::world::{Bots, World};
+use darkages_scenarios::world::World;
 use serde_json::json;
 
 #[test]
@@ -12,10 +12,13 @@ use serde_json::json;
 fn a_crowd_is_cut_in_two_and_merged_when_it_has_left() {
     let world = World::prepare("sizes");
     let merge = json!({"maxPlayers": 20, "sustainedSeconds": 3});
-    world.apply(&json!({"split": {"maxPlayers": 60}, "merge": merge, "cooldownSeconds": 5}));
-    world.until_ready(Duration::from_secs(60));
-    let bots = Bots::play(&world.directory(), Workload::Gather, 90, 40, false);
-    bots.until_inside(Duration::from_secs(30));
+    let bots = world.played(
+        &json!({"split": {"maxPlayers": 60}, "merge": merge, "cooldownSeconds": 5}),
+        Workload::Gather,
+        90,
+        40,
+        false,
+    );
     let (_, cut) = until("the crowd is cut in two", Duration::from_secs(40), || {
         (world.status()["replicas"].as_u64()? >= 2).then_some(())
     });
@@ -29,10 +32,13 @@ fn a_crowd_is_cut_in_two_and_merged_when_it_has_left() {
 #[ignore = "needs a cluster: make e2e"]
 fn a_world_is_scaled_like_anything_else() {
     let world = World::prepare("scale");
-    world.apply(&json!({"merge": {"maxPlayers": 1, "sustainedSeconds": 1}, "cooldownSeconds": 1}));
-    world.until_ready(Duration::from_secs(60));
-    let bots = Bots::play(&world.directory(), Workload::Spread, 60, 40, false);
-    bots.until_inside(Duration::from_secs(30));
+    let bots = world.played(
+        &json!({"merge": {"maxPlayers": 1, "sustainedSeconds": 1}, "cooldownSeconds": 1}),
+        Workload::Spread,
+        60,
+        40,
+        false,
+    );
     world.kubectl.run(&["scale", "zoneserver/meadow", "--replicas=3"]);
     let took = world.until_settled(3, Duration::from_secs(40));
     println!("3 shards {:.1} s after kubectl scale", took.as_secs_f64());
