@@ -11,7 +11,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
 use kube::api::{Api, PostParams};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -31,6 +31,8 @@ const ACTS_FOR: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub struct Leadership {
     acts_until: watch::Receiver<Option<Instant>>,
+    renewed_at: watch::Receiver<Option<Instant>>,
+    resign: Option<oneshot::Sender<()>>,
     campaign: JoinHandle<()>,
 }
 
@@ -46,20 +48,49 @@ impl Mandate {
     }
 }
 
+/// Another question that is cheap to ask: whether anybody acts, this operator or another.
+#[derive(Clone, Debug)]
+pub struct Witness(watch::Receiver<Option<Instant>>);
+
+impl Witness {
+    /// Whether the lease was renewed of late. Unknown at first, which is no.
+    #[must_use]
+    pub fn anybody_acts(&self) -> bool {
+        self.0.borrow().is_some_and(|at| at.elapsed() < LASTS + LOOK_EVERY)
+    }
+}
+
 impl Leadership {
     /// Stands for it, under this name, until it is dropped.
     #[must_use]
     pub fn stand(client: Client, namespace: &str, name: &str, identity: String) -> Self {
-        let (tell, acts_until) = watch::channel(None);
+        let ((tell, acts_until), (witnessed, renewed_at)) = (watch::channel(None), watch::channel(None));
         let leases = Api::namespaced(client, namespace);
-        let campaign = Campaign { leases, name: name.to_owned(), identity, seen: None, acts_until: tell };
-        Self { acts_until, campaign: tokio::spawn(campaign.run()) }
+        let campaign =
+            Campaign { leases, name: name.to_owned(), identity, seen: None, acts_until: tell, renewed_at: witnessed };
+        let (resign, resigned) = oneshot::channel();
+        Self { acts_until, renewed_at, resign: Some(resign), campaign: tokio::spawn(campaign.run(resigned)) }
+    }
+
+    /// Gives the lease up, so that the next one does not wait until it is over. To be called when nothing acts any more.
+    pub async fn resign(mut self) {
+        if let Some(resign) = self.resign.take() {
+            let _ = resign.send(());
+        }
+        // It ends by itself, and every call that it makes has a deadline.
+        let _ = (&mut self.campaign).await;
     }
 
     /// The question whether it acts.
     #[must_use]
     pub fn mandate(&self) -> Mandate {
         Mandate(self.acts_until.clone())
+    }
+
+    /// The question whether anybody acts.
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        Witness(self.renewed_at.clone())
     }
 
     /// Waits until this operator acts.
@@ -94,18 +125,29 @@ struct Campaign {
     /// Who held it when it was last renewed, and when we saw that.
     seen: Option<(LeaseSpec, Instant)>,
     acts_until: watch::Sender<Option<Instant>>,
+    renewed_at: watch::Sender<Option<Instant>>,
 }
 
 impl Campaign {
-    async fn run(mut self) {
+    /// Until it is told that this operator resigns.
+    async fn run(mut self, mut resigned: oneshot::Receiver<()>) {
         let mut clock = tokio::time::interval(LOOK_EVERY);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            clock.tick().await;
+            tokio::select! {
+                _ = clock.tick() => {}
+                told = &mut resigned => {
+                    if told.is_ok() {
+                        self.give_up().await;
+                    }
+                    return;
+                }
+            }
             let asked = Instant::now();
             match self.try_hold(asked).await {
                 Ok(true) => {
                     self.acts_until.send_replace(Some(asked + ACTS_FOR));
+                    self.renewed_at.send_replace(Some(asked));
                 }
                 Ok(false) => {
                     self.acts_until.send_replace(None);
@@ -131,7 +173,11 @@ impl Campaign {
                         return Ok(false);
                     }
                 }
-                _ => {
+                seen => {
+                    // The first look at it says nothing about when that was.
+                    if seen.is_some() {
+                        self.renewed_at.send_replace(Some(now));
+                    }
                     self.seen = Some((spec, now));
                     return Ok(false);
                 }
@@ -139,6 +185,23 @@ impl Campaign {
         }
         let lease = self.ours(Some(&found));
         self.written(within(Call::Write, self.leases.replace(&self.name, &PostParams::default(), &lease)).await)
+    }
+
+    /// Leaves the lease to nobody, if it is ours.
+    async fn give_up(&mut self) {
+        self.acts_until.send_replace(None);
+        let given = async {
+            let Some(mut found) = within(Call::Read, self.leases.get_opt(&self.name)).await? else { return Ok(()) };
+            let spec = found.spec.get_or_insert_default();
+            if spec.holder_identity.as_deref() != Some(&self.identity) {
+                return Ok(());
+            }
+            spec.holder_identity = Some(String::new());
+            within(Call::Write, self.leases.replace(&self.name, &PostParams::default(), &found)).await.map(drop)
+        };
+        if let Err(error) = given.await {
+            tracing::warn!(%error, lease = self.name, "the lease is not given up: the next operator waits until it is over");
+        }
     }
 
     /// Somebody else may have been first.

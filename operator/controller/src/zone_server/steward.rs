@@ -26,9 +26,10 @@ use super::names::{FIELD_MANAGER, FINALIZER};
 use super::office::Office;
 use super::pod::{Recipe, ZonePod, free_port};
 use super::pods::{Change as PodChange, Pool};
+use super::rival::is_nobodys;
 use super::settings::{at_least, plan_config};
 use super::status::{Problem, Seen, status};
-use super::store::{WorldStore, Written};
+use super::store::{WorldStore, Written, store_url};
 use super::zones::{Heard, Zones};
 use crate::deadline::CallError;
 
@@ -139,10 +140,12 @@ impl Steward {
             if !self.office.mandate.holds() || Instant::now() < self.again_at {
                 continue;
             }
+            let began = Instant::now();
             let done = match owner.metadata.deletion_timestamp {
                 Some(_) => self.release(&owner).await,
                 None => self.look(&owner).await,
             };
+            self.office.metrics.looked(done.is_ok(), began.elapsed());
             if let Err(error) = done {
                 tracing::warn!(zone_server = %self.key, %error, "tried again");
                 self.again_at = Instant::now() + TRY_AGAIN_AFTER;
@@ -210,6 +213,15 @@ impl Steward {
         Recipe { owner, image: &self.office.image }
     }
 
+    /// The store that the secret names, unless the world in it is another's.
+    async fn store(&self, owner: &ZoneServer) -> Result<WorldStore, Problem> {
+        let url = store_url(&self.office.api(owner), owner).await?;
+        if self.world.is_none() {
+            is_nobodys(&self.office, owner, &url).await?;
+        }
+        WorldStore::open(&url, owner).await
+    }
+
     /// Opens the store and finds the map, unless that is done.
     async fn open(&mut self, owner: &ZoneServer) -> Result<(), Problem> {
         if let Some(world) = &mut self.world {
@@ -220,7 +232,7 @@ impl Steward {
                 return Ok(());
             }
         }
-        let store = match WorldStore::open(&self.office.api(owner), owner).await {
+        let store = match self.store(owner).await {
             Ok(store) => store,
             // What there is may answer again, and zones play on by themselves.
             Err(problem) => match &mut self.world {
@@ -265,6 +277,7 @@ impl Steward {
         let lapsed = lapsed(world, &heard.looks).await;
         let Step { write, done, refused, zones_wanted } = world.pilot.step(now, &heard.looks, &lapsed);
         for (operation, took) in done {
+            self.office.metrics.settled(&operation.change, took);
             let note = format!(
                 "{} of {} is done after {} ms",
                 operation.change.label(),
@@ -277,6 +290,7 @@ impl Steward {
             match world.store.write(Some(world.pilot.map()), &map).await {
                 Ok(Written::Done) => {
                     for operation in &operations {
+                        self.office.metrics.begun(&operation.change);
                         self.announce(owner, operation).await;
                     }
                     world.pilot.written(now, map, operations, &heard.looks);
