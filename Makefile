@@ -92,6 +92,7 @@ crds: ## Write the resource definitions anew from their types
 	$(CARGO) run --locked -p darkages-crds --bin crdgen -- crds/generated
 
 api: ## Send good and bad manifests to a real API server of Kubernetes
+	.ci/need redis-server=redis-server
 	e2e/cluster/cluster.sh build api
 	$(CARGO_TEST) --test api -- --ignored
 

@@ -9,6 +9,8 @@ pub mod authority;
 pub mod census;
 pub mod deadline;
 pub mod fleet;
+pub mod gallery;
+pub mod http;
 pub mod leader;
 pub mod link;
 pub mod look;

@@ -2,18 +2,17 @@
 
 #![forbid(unsafe_code)]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::routing::get;
 use clap::Parser;
 use darkages_controller::census::Census;
 use darkages_controller::fleet::Fleet;
-use darkages_controller::leader::Leadership;
+use darkages_controller::gallery::Gallery;
+use darkages_controller::http::{Desk, routes};
+use darkages_controller::leader::{Leadership, Stand};
 use darkages_controller::metrics::Metrics;
 use darkages_controller::metrics_api::MetricsApi;
 use darkages_controller::operator::{self, OperatorConfig};
@@ -42,9 +41,12 @@ struct Options {
     /// Image of zones whose ZoneServer names none
     #[arg(long, value_name = "IMAGE", env = "DARKAGES_ZONE_IMAGE")]
     zone_image: String,
-    /// TCP address of /healthz, /readyz and /metrics
+    /// TCP address of /healthz, /readyz, /metrics and pictures of worlds
     #[arg(long, default_value = "0.0.0.0:8080")]
     http: SocketAddr,
+    /// Own address, at which the other operators send whoever asks for pictures while this one acts
+    #[arg(long, value_name = "ADDRESS", env = "DARKAGES_POD_IP")]
+    address: Option<IpAddr>,
     /// TCP address of the metrics API, from which a HorizontalPodAutoscaler takes players; none is served when left out
     #[arg(long, value_name = "ADDRESS", requires = "metrics_service")]
     metrics_api: Option<SocketAddr>,
@@ -76,6 +78,7 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         identity,
         zone_image,
         http,
+        address,
         metrics_api,
         metrics_service,
         external_scaler,
@@ -84,6 +87,7 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
     // A call that was refused because there are too many is made again at the next look, which knows more by then.
     config.default_retry = false;
     let client = Client::try_from(config).context("connecting to the API server")?;
+    let port = http.port();
     let http = bind("--http", http).await?;
     let metrics_api = match metrics_api {
         Some(address) => Some(bind("--metrics-api", address).await?),
@@ -93,7 +97,9 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Some(address) => Some(bind("--external-scaler", address).await?),
         None => None,
     };
-    let mut leadership = Leadership::stand(client.clone(), &namespace, operator::LEASE, identity.clone());
+    let address = address.map(|address| SocketAddr::new(address, port));
+    let stand = Stand { namespace: namespace.clone(), lease: operator::LEASE, identity: identity.clone(), address };
+    let mut leadership = Leadership::stand(client.clone(), stand);
     let fleet = Arc::new(Fleet::watch(&client, watch_namespace.as_deref()));
     let metrics = Metrics::new(Arc::clone(&fleet), leadership.mandate());
     let census = Census::new(Arc::clone(&fleet), leadership.witness());
@@ -105,13 +111,19 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         census: census.clone(),
         mandate: leadership.mandate(),
     };
-    let routes = routes(metrics.clone());
-    let config = OperatorConfig { identity, zone_image, metrics };
+    let gallery = Gallery::default();
+    let desk = Desk {
+        metrics: metrics.clone(),
+        gallery: gallery.clone(),
+        mandate: leadership.mandate(),
+        witness: leadership.witness(),
+    };
+    let config = OperatorConfig { identity, zone_image, metrics, gallery };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let ended = tokio::select! {
         // Another one leads. This one begins anew, and by then has forgotten what it planned.
         () = operator::run(client, config, fleet, &mut leadership) => Ok(ExitCode::FAILURE),
-        result = axum::serve(http, routes).into_future() => result.map(|()| ExitCode::SUCCESS).context("serving HTTP"),
+        result = axum::serve(http, routes(desk)).into_future() => result.map(|()| ExitCode::SUCCESS).context("serving HTTP"),
         () = served(metrics_api, |listener| api.run(listener)) => Ok(ExitCode::FAILURE),
         result = served(external_scaler, |listener| scaler::serve(listener, census)) => {
             result.map(|()| ExitCode::SUCCESS).context("serving KEDA")
@@ -133,14 +145,4 @@ async fn served<F: Future>(listener: Option<TcpListener>, serve: impl FnOnce(Tcp
         Some(listener) => serve(listener).await,
         None => std::future::pending().await,
     }
-}
-
-/// Ready whether or not it leads: a second one that waits is as it should be.
-fn routes(metrics: Metrics) -> Router {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let scraped = move || async move { ([(CONTENT_TYPE, kind)], metrics.text()) };
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(|| async { "ok\n" }))
-        .route("/metrics", get(scraped))
 }

@@ -11,6 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::task::JoinHandle;
 
 use crate::fleet::Fleet;
+use crate::gallery::Gallery;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::zone_server::names::FIELD_MANAGER;
@@ -35,12 +36,14 @@ pub struct OperatorConfig {
     pub zone_image: String,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where pictures of worlds hang.
+    pub gallery: Gallery,
 }
 
 /// Runs until it is dropped. Returns when it led and leads no more: the process is to end then, so that the next one starts
 /// from nothing.
 pub async fn run(client: Client, config: OperatorConfig, fleet: Arc<Fleet>, leadership: &mut Leadership) {
-    let OperatorConfig { identity, zone_image, metrics } = config;
+    let OperatorConfig { identity, zone_image, metrics, gallery } = config;
     fleet.is_known().await;
     tracing::info!(identity, "stands by");
     leadership.won().await;
@@ -53,6 +56,7 @@ pub async fn run(client: Client, config: OperatorConfig, fleet: Arc<Fleet>, lead
         mandate: leadership.mandate(),
         image: zone_image,
         metrics,
+        gallery,
     });
     tokio::select! {
         () = leadership.lost() => tracing::warn!("leads no more"),

@@ -10,6 +10,7 @@ use kube::{Client, Resource, ResourceExt as _};
 
 use crate::deadline::{Call, CallError, within};
 use crate::fleet::Fleet;
+use crate::gallery::Gallery;
 use crate::leader::Mandate;
 use crate::metrics::Metrics;
 
@@ -25,6 +26,8 @@ pub struct Office {
     pub image: String,
     /// What Prometheus is told.
     pub metrics: Metrics,
+    /// Where pictures of worlds hang.
+    pub gallery: Gallery,
     /// Who events are from.
     pub recorder: Recorder,
 }

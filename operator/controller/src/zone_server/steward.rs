@@ -28,10 +28,11 @@ use super::pod::{Recipe, ZonePod, free_port};
 use super::pods::{Change as PodChange, Pool};
 use super::rival::is_nobodys;
 use super::settings::{at_least, plan_config};
-use super::status::{Problem, Seen, status};
+use super::status::{Problem, Seen, capacity, status};
 use super::store::{WorldStore, Written, store_url};
 use super::zones::{Heard, Zones};
 use crate::deadline::CallError;
+use crate::gallery::Scene;
 
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -169,7 +170,18 @@ impl Steward {
         let acted = self.act(owner, &mut world, &pods).await;
         self.world = Some(world);
         let (heard, refused) = acted?;
-        self.tell(owner, &pods, &heard.looks, &refused, reaches_store).await
+        self.tell(owner, &pods, &heard.looks, &refused, reaches_store).await?;
+        self.show(owner, heard);
+        Ok(())
+    }
+
+    /// Hangs up what was seen, for whoever asks.
+    fn show(&self, owner: &ZoneServer, heard: Heard) {
+        let Some(world) = &self.world else { return };
+        let map = world.pilot.map().clone();
+        let unix_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
+        let capacity = capacity(&owner.spec, map.shards().len());
+        self.office.gallery.show(&self.key, Scene { unix_ms, map, capacity, looks: heard.looks });
     }
 
     /// Sees to the objects beside pods: the finalizer, secrets, what keeps drains from taking everything.
@@ -521,6 +533,12 @@ impl Steward {
         if let Err(error) = self.office.write(self.office.recorder.publish(&event, &regarding)).await {
             tracing::warn!(zone_server = %self.key, %error, "an event was not published");
         }
+    }
+}
+
+impl Drop for Steward {
+    fn drop(&mut self) {
+        self.office.gallery.remove(&self.key);
     }
 }
 

@@ -7,6 +7,8 @@ mod steward;
 
 use std::time::Duration;
 
+use darkages_controller::leader::{Leadership, Stand};
+use darkages_controller::operator::LEASE;
 use darkages_crds::ZoneServer;
 use darkages_servers::kubernetes::Cluster;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -26,6 +28,12 @@ async fn client() -> Client {
     let kubeconfig = Kubeconfig::read_from(Cluster::shared().kubeconfig()).expect("a kubeconfig");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     Client::try_from(config.expect("it names a server")).expect("a client")
+}
+
+/// Stands for the lease of operators in this namespace.
+fn stand(client: &Client, namespace: &str, identity: &str) -> Leadership {
+    let (namespace, identity) = (namespace.to_owned(), identity.to_owned());
+    Leadership::stand(client.clone(), Stand { namespace, lease: LEASE, identity, address: None })
 }
 
 /// Installs the definition of `ZoneServer`, unless that is done.

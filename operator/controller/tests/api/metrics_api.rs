@@ -9,7 +9,6 @@ use darkages_controller::fleet::Fleet;
 use darkages_controller::leader::Leadership;
 use darkages_controller::metrics_api::registration::trust;
 use darkages_controller::metrics_api::{AUTHORITY, MetricsApi};
-use darkages_controller::operator::LEASE;
 use darkages_crds::ZoneServer;
 use darkages_servers::kubernetes::Cluster;
 use k8s_openapi::api::core::v1::Secret;
@@ -21,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{client, define, until};
+use super::{client, define, stand, until};
 
 const SERVICE: &str = "zone-operator-metrics";
 const REGISTRATION: &str = "v1beta2.custom.metrics.k8s.io";
@@ -46,7 +45,7 @@ impl Scene {
     async fn new() -> Self {
         let (client, namespace) = (client().await, Cluster::shared().new_namespace());
         define(&client).await;
-        let mut leadership = Leadership::stand(client.clone(), &namespace, LEASE, "operator".to_owned());
+        let mut leadership = stand(&client, &namespace, "operator");
         leadership.won().await;
         let fleet = Arc::new(Fleet::watch(&client, Some(&namespace)));
         fleet.is_known().await;
@@ -76,6 +75,8 @@ impl Scene {
         let authority = until("the authority is made", async || secrets.get_opt(AUTHORITY).await.ok()?).await;
         let trusted = ["current.crt"].map(|part| authority.data.as_ref().expect("it has data")[part].0.clone());
         let mut config = Config::new(self.address.parse().expect("an address"));
+        // An error is an answer here.
+        config.default_retry = false;
         config.root_cert = Some(trusted.iter().map(|pem| der(pem)).collect());
         config.tls_server_name = Some(format!("{SERVICE}.{}.svc", self.namespace));
         if let Some(name) = certificate {

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use darkages_controller::census::Census;
 use darkages_controller::fleet::Fleet;
-use darkages_controller::leader::Leadership;
-use darkages_controller::operator::LEASE;
 use darkages_controller::scaler::contract::external_scaler_client::ExternalScalerClient;
 use darkages_controller::scaler::contract::{GetMetricsRequest, ScaledObjectRef};
 use darkages_controller::scaler::serve;
@@ -16,14 +14,14 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tonic::Code;
 
-use super::{client, define, until};
+use super::{client, define, stand, until};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server: make api"]
 async fn keda_is_told_players_or_why_they_are_not_known() {
     let (client, namespace) = (client().await, Cluster::shared().new_namespace());
     define(&client).await;
-    let mut leadership = Leadership::stand(client.clone(), &namespace, LEASE, "operator".to_owned());
+    let mut leadership = stand(&client, &namespace, "operator");
     leadership.won().await;
     let fleet = Arc::new(Fleet::watch(&client, Some(&namespace)));
     fleet.is_known().await;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use darkages_controller::fleet::Fleet;
-use darkages_controller::leader::Leadership;
+use darkages_controller::gallery::Gallery;
 use darkages_controller::metrics::Metrics;
-use darkages_controller::operator::{LEASE, OperatorConfig, run};
+use darkages_controller::operator::{OperatorConfig, run};
 use darkages_crds::ZoneServer;
 use darkages_servers::kubernetes::Cluster;
 use darkages_servers::redis;
@@ -17,7 +17,7 @@ use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::{client, define, until};
+use super::{client, define, stand, until};
 
 /// A namespace with an operator of its own.
 struct Scene {
@@ -29,10 +29,11 @@ struct Scene {
 fn operator(client: &Client, namespace: &str) -> JoinHandle<()> {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let identity = format!("operator-{}", STARTED.fetch_add(1, Ordering::Relaxed));
-    let mut leadership = Leadership::stand(client.clone(), namespace, LEASE, identity.clone());
+    let mut leadership = stand(client, namespace, &identity);
     let fleet = Arc::new(Fleet::watch(client, Some(namespace)));
     let metrics = Metrics::new(Arc::clone(&fleet), leadership.mandate());
-    let config = OperatorConfig { identity, zone_image: "zone-server:test".to_owned(), metrics };
+    let config =
+        OperatorConfig { identity, zone_image: "zone-server:test".to_owned(), metrics, gallery: Gallery::default() };
     let client = client.clone();
     tokio::spawn(async move { run(client, config, fleet, &mut leadership).await })
 }
