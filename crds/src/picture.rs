@@ -25,6 +25,25 @@ pub struct WorldPicture {
     pub capacity: u32,
     /// Its zones, also those that stand by.
     pub zones: Vec<ZonePicture>,
+    /// What was done to the map lately, the oldest first.
+    #[serde(default)]
+    pub events: Vec<WorldEvent>,
+}
+
+/// Something that was done to a map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorldEvent {
+    /// Its number among those that this operator has seen, from 1.
+    pub number: u64,
+    /// When, in milliseconds since 1970.
+    pub unix_ms: u64,
+    /// What, in a word, as the planner calls it.
+    pub kind: String,
+    /// The shards that it concerns, the one that gives ground first.
+    pub shards: Vec<u32>,
+    /// What, in a sentence.
+    pub text: String,
 }
 
 /// A zone at one moment.
@@ -109,7 +128,7 @@ mod tests {
             handles: vec![7],
         };
         let map = Topology::grid(bounds, 2).expect("a map");
-        let picture = WorldPicture { unix_ms: 1, map, capacity: 600, zones: vec![zone] };
+        let picture = WorldPicture { unix_ms: 1, map, capacity: 600, zones: vec![zone], events: vec![] };
         let text = serde_json::to_string(&picture).expect("it is written");
         assert!(text.contains(r#""state":"serving""#) && text.contains(r#""positions":[[64,-64]]"#), "{text}");
         let back: WorldPicture = serde_json::from_str(&text).expect("it is read");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use darkages_crds::ZoneServer;
-use darkages_crds::picture::{WorldPicture, ZoneLife, ZonePicture};
+use darkages_crds::picture::{WorldEvent, WorldPicture, ZoneLife, ZonePicture};
 use darkages_plan::{Life, Look};
 use darkages_topology::Topology;
 use kube::runtime::reflector::ObjectRef;
@@ -20,6 +20,8 @@ pub struct Scene {
     pub capacity: u32,
     /// What zones say.
     pub looks: Vec<Look>,
+    /// What was done to the map lately.
+    pub events: Vec<WorldEvent>,
 }
 
 /// The newest picture of each world.
@@ -50,10 +52,12 @@ impl Gallery {
 }
 
 impl Scene {
-    fn picture(&self) -> WorldPicture {
-        let Self { unix_ms, map, capacity, looks } = self;
+    /// The same, in the words of whoever asks for it.
+    #[must_use]
+    pub fn picture(&self) -> WorldPicture {
+        let Self { unix_ms, map, capacity, looks, events } = self;
         let zones = looks.iter().map(zone).collect();
-        WorldPicture { unix_ms: *unix_ms, map: map.clone(), capacity: *capacity, zones }
+        WorldPicture { unix_ms: *unix_ms, map: map.clone(), capacity: *capacity, zones, events: events.clone() }
     }
 }
 

@@ -73,6 +73,12 @@ mod tests {
             positions: vec![[64 * 50, 64 * 50]; 3],
             handles: vec![1, 2, 3],
         };
-        insta::assert_snapshot!(page(&WorldPicture { unix_ms: 0, map, capacity: 1_200, zones: vec![zone] }));
+        insta::assert_snapshot!(page(&WorldPicture {
+            unix_ms: 0,
+            map,
+            capacity: 1_200,
+            zones: vec![zone],
+            events: vec![]
+        }));
     }
 }
