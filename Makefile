@@ -20,6 +20,11 @@ CARGO_TEST := $(CARGO) test --locked --workspace
 MEMBERS := $(shell sed -n 's|^    "\([a-z0-9/]*\)",$$|\1|p' Cargo.toml)
 CRATES := $(addprefix darkages-,$(notdir $(MEMBERS)))
 
+# What runs on a cluster, and for which machine it is built: this one.
+PROGRAMS := zone-server zone-operator zone-directory
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+
 PLAYERS ?= 600
 DEMO_SECONDS ?= 90
 HTTP ?= 127.0.0.1:8080
@@ -29,7 +34,7 @@ NODES ?= 2
 CARGO_DENY_VERSION := 0.20.2
 MOTO_VERSION := 5.1.22
 
-.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api e2e cluster cluster-down cluster-check seeds s3 e2e-python browser deny clean
+.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api e2e cluster cluster-down cluster-check seeds s3 e2e-python browser deny images clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
@@ -90,6 +95,11 @@ cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under c
 
 crds: ## Write the resource definitions anew from their types
 	$(CARGO) run --locked -p darkages-crds --bin crdgen -- crds/generated
+
+# Linked statically, for images without libraries; with --target, because the flag would reach procedural macros otherwise.
+images: ## Make images of the programs for a cluster, as archives in target/images
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --release --target $(HOST) $(addprefix --bin ,$(PROGRAMS))
+	e2e/cluster/images.sh $(TARGET)/$(HOST)/release $(VERSION) $(TARGET)/images
 
 api: ## Send good and bad manifests to a real API server of Kubernetes
 	e2e/cluster/cluster.sh build api
