@@ -108,8 +108,10 @@ images: ## Make images of the programs for a cluster, as archives in target/imag
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --release --target $(HOST) $(addprefix --bin ,$(PROGRAMS))
 	e2e/cluster/images.sh $(TARGET)/$(HOST)/release $(VERSION) $(TARGET)/images
 
-api: ## Send good and bad manifests to a real API server of Kubernetes
+api: ## Send good and bad manifests, and the charts, to a real API server of Kubernetes
 	e2e/cluster/cluster.sh build api
+	charts/check/prepare
+	charts/check/install
 	$(CARGO_TEST) --test api -- --ignored
 
 e2e: tested ## Play on a real cluster while it is scaled, drained, rolled out and killed, as root
