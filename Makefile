@@ -20,6 +20,11 @@ CARGO_TEST := $(CARGO) test --locked --workspace
 MEMBERS := $(shell sed -n 's|^    "\([a-z0-9/]*\)",$$|\1|p' Cargo.toml)
 CRATES := $(addprefix darkages-,$(notdir $(MEMBERS)))
 
+# What runs on a cluster, and for which machine it is built: this one.
+PROGRAMS := zone-server zone-operator zone-directory
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+
 PLAYERS ?= 600
 DEMO_SECONDS ?= 90
 HTTP ?= 127.0.0.1:8080
@@ -29,7 +34,7 @@ NODES ?= 2
 CARGO_DENY_VERSION := 0.20.2
 MOTO_VERSION := 5.1.22
 
-.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api e2e cluster cluster-down cluster-check seeds s3 e2e-python browser deny clean
+.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api e2e cluster cluster-down cluster-check seeds s3 e2e-python browser deny charts images clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
@@ -44,7 +49,7 @@ release: ## Build the darkages command, and the zone server, as users get them
 	$(CARGO) build --locked --release --bin darkages --bin zone-server
 
 # In this order: what fails soonest is first.
-test: lint deny unit seeds e2e-python browser s3 api cql-cluster ## Check everything that must hold before a change lands
+test: lint deny charts unit seeds e2e-python browser s3 api cql-cluster ## Check everything that must hold before a change lands
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
@@ -88,12 +93,26 @@ cassandra: .cache/cassandra/ready ## Get the Cassandra that tests of the CQL dri
 cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under concurrent trades
 	$(CARGO_TEST) --test cql -- --ignored
 
+# The chart has a copy, because a chart is packed from its own folder.
 crds: ## Write the resource definitions anew from their types
 	$(CARGO) run --locked -p darkages-crds --bin crdgen -- crds/generated
+	rm -f charts/darkages-crds/files/*.yaml
+	cp crds/generated/*.yaml charts/darkages-crds/files/
 
-api: ## Send good and bad manifests to a real API server of Kubernetes
+charts: ## Check the charts, what they make of good and bad values, and the manifests of documents
+	charts/check/prepare
+	charts/check/run
+
+# Linked statically, for images without libraries; with --target, because the flag would reach procedural macros otherwise.
+images: ## Make images of the programs for a cluster, as archives in target/images
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --release --target $(HOST) $(addprefix --bin ,$(PROGRAMS))
+	e2e/cluster/images.sh $(TARGET)/$(HOST)/release $(VERSION) $(TARGET)/images
+
+api: ## Send good and bad manifests, and the charts, to a real API server of Kubernetes
 	.ci/need redis-server=redis-server
 	e2e/cluster/cluster.sh build api
+	charts/check/prepare
+	charts/check/install
 	$(CARGO_TEST) --test api -- --ignored
 
 e2e: tested ## Play on a real cluster while it is scaled, drained, rolled out and killed, as root
