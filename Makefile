@@ -118,6 +118,7 @@ api: ## Send good and bad manifests, and the charts, to a real API server of Kub
 e2e: tested ## Play on a real cluster while it is scaled, drained, rolled out and killed, as root
 	.ci/need redis-server=redis-server
 	e2e/cluster/cluster.sh build
+	charts/check/prepare
 	e2e/scenarios/run $(TARGET)/debug
 
 cluster: ## Start a real Kubernetes of NODES nodes on this machine, as root, and print its KUBECONFIG

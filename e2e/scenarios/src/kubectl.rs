@@ -33,6 +33,12 @@ impl Kubectl {
         Self { program, kubeconfig: kubeconfig.into(), namespace: namespace.to_owned() }
     }
 
+    /// What it reads to reach the cluster.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// The namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {

@@ -1,5 +1,6 @@
 //! The machine under a cluster, for what no `kubectl` can do: a node whose power fails, an API server that hangs.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,25 @@ impl Machine {
         let index = name.rsplit('-').next().unwrap_or_default().to_owned();
         self.run(&["kill-node", &index]);
         Dead(self, index)
+    }
+
+    /// Ends the program of a pod in the middle of whatever it does: without a signal that it could heed, and without anybody
+    /// who is told.
+    ///
+    /// # Panics
+    /// When the pod runs no program on this machine.
+    pub fn kill_pod(&self, pod: &str) {
+        let named = format!("DARKAGES_POD_NAME={pod}");
+        let is_it = |process: &Path| {
+            let environment = fs::read(process.join("environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == named.as_bytes())
+        };
+        let processes = fs::read_dir("/proc").expect("it is Linux").flatten().map(|entry| entry.path());
+        let found = processes.filter(|process| is_it(process)).filter_map(|process| Some(process.file_name()?.to_owned()));
+        let found: Vec<_> = found.collect();
+        assert!(!found.is_empty(), "pod {pod} runs no program here");
+        let killed = Command::new("kill").arg("-KILL").args(found).status().expect("kill runs");
+        assert!(killed.success(), "its program ended by itself");
     }
 
     /// Lets the API server answer nobody.

@@ -133,7 +133,7 @@ impl World {
 
     /// Starts a directory and says where it answers.
     pub fn directory(&self) -> String {
-        self.kubectl.apply(DIRECTORY);
+        self.kubectl.apply(&DIRECTORY.replace("$OPERATOR", &operator::url()));
         let (address, _) = until("the directory runs", STARTS_WITHIN, || self.address_of("directory"));
         format!("http://{address}:8080")
     }

@@ -80,6 +80,11 @@ pub enum Infeasible {
 }
 
 impl Infeasible {
+    fn too_narrow(config: &CutConfig, ground: Rect) -> Self {
+        let (width_m, height_m) = (ground.width() / UNITS_PER_METRE, ground.height() / UNITS_PER_METRE);
+        Self::TooNarrow { width_m, height_m, min_extent_m: config.min_extent_m }
+    }
+
     /// Static label for metrics, logs and conditions.
     #[must_use]
     pub const fn label(&self) -> &'static str {
@@ -129,8 +134,7 @@ impl Cut {
         let CutConfig { min_extent_m, min_side_percent, .. } = *rules.config;
         let wide_enough = |axis: &Axis| ground.extent(*axis) / 2 >= rules.config.min_extent_units();
         if !Axis::BOTH.iter().any(wide_enough) {
-            let (width_m, height_m) = (ground.width() / UNITS_PER_METRE, ground.height() / UNITS_PER_METRE);
-            return Err(Infeasible::TooNarrow { width_m, height_m, min_extent_m });
+            return Err(Infeasible::too_narrow(rules.config, ground));
         }
         let sights = sight::seen_by(&inside, &inside);
         let lines =
@@ -138,6 +142,28 @@ impl Cut {
         let best = lines.min_by_key(Line::badness);
         let Line { axis, at, .. } = best.ok_or(Infeasible::TooDense { min_side_percent, min_extent_m })?;
         Ok(Self::forecast(rules, ground, axis, at, &[players, around]))
+    }
+
+    /// The cut of `ground` into two equal parts, across its longer side and on a whole metre: for ground on which nobody stands
+    /// whom a cut could go by.
+    ///
+    /// # Errors
+    /// When two shards of the least extent do not fit.
+    pub fn halve(
+        rules: CutRules<'_>,
+        ground: Rect,
+        players: &[Position],
+        around: &[Position],
+    ) -> Result<Self, Infeasible> {
+        let axis = if ground.width() >= ground.height() { Axis::X } else { Axis::Y };
+        let half = ground.extent(axis) / 2;
+        if half < rules.config.min_extent_units() {
+            return Err(Infeasible::too_narrow(rules.config, ground));
+        }
+        let middle = axis.of(ground.min) + half;
+        let metre = middle.div_euclid(UNITS_PER_METRE) * UNITS_PER_METRE;
+        let keeps = metre - axis.of(ground.min) >= rules.config.min_extent_units();
+        Ok(Self::forecast(rules, ground, axis, if keeps { metre } else { middle }, &[players, around]))
     }
 
     /// What a given cut of `ground` would do. The cut must leave ground on both sides; a side without ground has nobody.

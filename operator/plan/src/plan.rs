@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::change::{Change, Operation, Refusal, Refused, Why};
 use crate::config::{ConfigError, PlanConfig};
 use crate::cost::{CostModel, TickBreakdown};
-use crate::cut::{Cut, CutRules};
+use crate::cut::{Cut, CutRules, Infeasible};
 use crate::handover;
 use crate::memory::{Memory, Pair};
 use crate::observed::{Condition, Observed};
@@ -190,16 +190,21 @@ impl Draft<'_> {
         }
     }
 
-    /// Somebody wants more shards: the slowest ones are cut, as many as are missing.
+    /// Somebody wants more shards: the slowest ones are cut, as many as are missing. Those in which nobody is take as long as
+    /// they like, so of these the largest ones are.
     fn split_for_more_shards(&mut self) {
         let Some(desired) = self.observed.desired_shards else { return };
-        let mut hottest: Vec<(Duration, u32, ShardId)> = self
+        let mut hottest: Vec<(Duration, u32, i64, ShardId)> = self
             .by_players()
             .into_iter()
-            .filter_map(|(players, shard)| Some((self.observed.reports.get(&shard)?.tick_p95, players, shard)))
+            .filter_map(|(players, shard)| {
+                let (ground, report) = (self.map.shard(shard)?.bounds, self.observed.reports.get(&shard)?);
+                let tick_p95 = if players < 2 { Duration::ZERO } else { report.tick_p95 };
+                Some((tick_p95, players, i64::from(ground.width()) * i64::from(ground.height()), shard))
+            })
             .collect();
         hottest.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, _, shard) in hottest {
+        for (.., shard) in hottest {
             let shards = self.map.shards().len();
             if shards >= desired {
                 break;
@@ -268,7 +273,15 @@ impl Draft<'_> {
         let (Some(ground), Some(report)) = (self.map.shard(shard), self.observed.reports.get(&shard)) else { return };
         let ground = ground.bounds;
         let around: Vec<Position> = self.observed.elsewhere(shard).collect();
-        match Cut::find(self.cut_rules(), ground, &report.positions, &around) {
+        let found = Cut::find(self.cut_rules(), ground, &report.positions, &around);
+        let found = match (found, why) {
+            // A world that is made ready for a crowd has none yet.
+            (Err(Infeasible::TooFewPlayers { .. }), Why::ShardsWanted { .. }) => {
+                Cut::halve(self.cut_rules(), ground, &report.positions, &around)
+            }
+            (found, _) => found,
+        };
+        match found {
             Err(cut) => self.refuse(shard, why, Refusal::SplitInfeasible { cut }),
             Ok(cut) => {
                 if let Some(zone) = self.zone(shard, why) {

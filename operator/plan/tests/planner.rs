@@ -308,3 +308,34 @@ fn a_configuration_that_cannot_be_used_is_refused() {
     let error = Planner::new(PlanConfig { split, ..PlanConfig::default() }).unwrap_err();
     assert_eq!(error.field, "split.maxPlayers");
 }
+
+#[test]
+fn a_world_that_is_made_ready_for_a_crowd_is_halved_where_nobody_is() {
+    let mut observed = one_shard(vec![]);
+    observed.desired_shards = Some(2);
+    let plan = planner().plan(&observed);
+    let (Change::Split { cut, .. }, Why::ShardsWanted { .. }) = only(&plan) else { panic!("{plan:?}") };
+    assert_eq!((cut.axis, cut.at, cut.moved_players()), (Axis::X, 500 * 64, 0));
+
+    // Of two in which nobody is, the larger one.
+    let mut observed = two_shards(vec![], vec![]);
+    let (map, _) = observed.map.split(ShardId(2), Axis::Y, 200 * 64, Side::Low, Some(zone(3))).expect("inside");
+    observed.reports.insert(ShardId(3), report(&map, vec![]));
+    observed.map = map;
+    observed.desired_shards = Some(4);
+    let plan = planner().plan(&observed);
+    let (Change::Split { shard, cut, .. }, _) = only(&plan) else { panic!("{plan:?}") };
+    assert_eq!((*shard, cut.axis, cut.at), (ShardId(1), Axis::Y, 500 * 64));
+}
+
+#[test]
+fn ground_is_halved_until_it_is_too_narrow() {
+    let least = PlanConfig::default().split.cut.min_extent_m;
+    let mut observed = one_shard(vec![]);
+    let ground = Rect::from_metres(0.0, 0.0, f64::from(least) * 1.5, f64::from(least) * 1.5).expect("a rectangle");
+    observed.map = Topology::whole(ground).and_then(|map| map.assign(ShardId(1), zone(1))).expect("a map");
+    observed.reports = BTreeMap::from([(ShardId(1), report(&observed.map, vec![]))]);
+    observed.desired_shards = Some(2);
+    let refused = refusals(&planner().plan(&observed));
+    assert!(matches!(refused[..], [Refusal::SplitInfeasible { cut: Infeasible::TooNarrow { .. } }]), "{refused:?}");
+}

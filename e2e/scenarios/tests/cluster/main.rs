@@ -1,6 +1,7 @@
 //! What users do, on a real cluster, with players in the world. `make e2e` brings the cluster up and the images into it.
 
 mod autoscaling;
+mod commands;
 mod crashes;
 mod drains;
 mod failures;
