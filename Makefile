@@ -109,6 +109,7 @@ images: ## Make images of the programs for a cluster, as archives in target/imag
 	e2e/cluster/images.sh $(TARGET)/$(HOST)/release $(VERSION) $(TARGET)/images
 
 api: ## Send good and bad manifests, and the charts, to a real API server of Kubernetes
+	.ci/need redis-server=redis-server
 	e2e/cluster/cluster.sh build api
 	charts/check/prepare
 	charts/check/install

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod definition;
+pub mod picture;
 pub mod zone_server;
 
 pub use definition::{Definition, definitions};

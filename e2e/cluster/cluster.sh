@@ -24,6 +24,10 @@ A real Kubernetes for tests, on this machine, without a container engine.
   cluster.sh api DIR            start an API server with its etcd, on free ports of 127.0.0.1; several may run at once
   cluster.sh up DIR [--nodes N] start a cluster of N nodes, 2 unless told otherwise; one on a machine at a time
   cluster.sh load DIR IMAGE.tar give an image to every node of the cluster
+  cluster.sh kill-node DIR N    end everything on node N at once, as if its power had failed
+  cluster.sh start-node DIR N   start that node again
+  cluster.sh pause DIR          let the API server answer nobody
+  cluster.sh resume DIR         let it go on
   cluster.sh down DIR           end what `api` or `up` started for DIR, and leave nothing behind but DIR and its logs
 
 DIR keeps certificates, logs and data; after `api` and `up` it has admin.conf, which is what KUBECONFIG must name.
@@ -120,6 +124,30 @@ load() {
     [ $found = yes ] || fail "no node runs in $D: start the cluster with cluster.sh up $D"
 }
 
+# One node of a cluster, by its number.
+known_node() { # DIR, N
+    known_folder "${1:-}"
+    [[ ${2:-} =~ ^[0-9]+$ ]] && [ -d "$D/node-$2" ] || fail "there is no node ${2:-(nothing)} in $D: give the number of one, from 0"
+    need_root "ending and starting a node"
+}
+
+kill_one_node() {
+    known_node "$@"
+    kill_node "$2"
+}
+
+start_one_node() {
+    known_node "$@"
+    need_node_programs
+    restart_node "$2"
+}
+
+tell_api_server() { # signal, DIR
+    known_folder "${2:-}"
+    is_running apiserver || fail "no API server runs in $D"
+    signal "$1" apiserver
+}
+
 down() {
     known_folder "${1:-}"
     [ $# -le 1 ] || fail "down takes DIR and nothing else: remove ${*:2}"
@@ -138,6 +166,10 @@ main() {
         api) api "$@" ;;
         up) up "$@" ;;
         load) load "$@" ;;
+        kill-node) kill_one_node "$@" ;;
+        start-node) start_one_node "$@" ;;
+        pause) tell_api_server STOP "$@" ;;
+        resume) tell_api_server CONT "$@" ;;
         down) down "$@" ;;
         -h | --help | help) usage ;;
         '') usage >&2; exit 2 ;;

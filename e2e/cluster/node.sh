@@ -59,7 +59,12 @@ start_node() { # index
     configure_containerd "$folder" "$state" "$(pods_of "$index")" >"$folder/containerd.toml"
     configure_kubelet "$name" "$state" "$index" >"$folder/kubelet.yaml"
     configure_proxy "$name" >"$folder/proxy.yaml"
+    run_node "$index"
+}
 
+run_node() { # index of one that is configured
+    local index=$1 name ip folder state enter
+    name=$(node_name "$index") ip=$(node_ip "$index") folder=$D/node-$index state=$(state_of "$index")
     # Not `ip netns exec`, which mounts another /sys and so hides the cgroups from the kubelet.
     enter=(nsenter "--net=/var/run/netns/$name" --)
     start "containerd-$index" "${enter[@]}" containerd --config "$folder/containerd.toml"
@@ -68,6 +73,24 @@ start_node() { # index
     start "kubelet-$index" "${enter[@]}" "$BIN/kubelet" --config "$folder/kubelet.yaml" --kubeconfig "$D/$name.conf" \
         --hostname-override "$name" --node-ip "$ip" --root-dir "$folder/kubelet"
     start "proxy-$index" "${enter[@]}" "$BIN/kube-proxy" --config "$folder/proxy.yaml"
+}
+
+# As if its power had failed: nothing on it says a last word, and nothing of it is on the network.
+kill_node() { # index
+    local name
+    ip link set "veth-dark-$1" down
+    for name in "kubelet-$1" "containerd-$1" "proxy-$1"; do
+        ! is_running "$name" || signal KILL "$name"
+        rm -f "$D/$name.pid"
+    done
+    end_containers "$1"
+}
+
+# Its disk is as it was.
+restart_node() { # index
+    rm -f "$(state_of "$1")/containerd.sock"
+    ip link set "veth-dark-$1" up
+    run_node "$1"
 }
 
 make_namespace() { # index, name, address
@@ -198,14 +221,14 @@ owns_network() {
     [ "$(cat "/run/$BRIDGE" 2>/dev/null)" = "$D" ]
 }
 
-end_containers() {
+end_containers() { # index, or nothing for all
     local deadline=$((SECONDS + STOP_SECONDS)) pids file
     # A shim's socket is where all shims have theirs, and containerd forgets which one it was when the shim ends.
-    for file in /run/darkages-node-*/io.containerd.runtime.v2.task/*/*/address; do
+    for file in /run/darkages-node-${1:-*}/io.containerd.runtime.v2.task/*/*/address; do
         [ ! -f "$file" ] || rm -f "$(sed 's|^unix://||' "$file")"
     done
     # Containers by the cgroups that they cannot leave; shims, who are in none, by the socket that they were told.
-    while pids=$(container_pids; shim_pids); [ -n "$pids" ]; do
+    while pids=$(container_pids "${1:-*}"; shim_pids "${1:-[0-9]*}"); [ -n "$pids" ]; do
         # shellcheck disable=SC2086
         kill -KILL $pids 2>/dev/null || true
         [ $SECONDS -lt $deadline ] || fail "these processes do not end: $(tr '\n' ' ' <<<"$pids")"
@@ -213,21 +236,21 @@ end_containers() {
     done
 }
 
-node_cgroups() { # the topmost ones
-    find $CGROUPS -maxdepth 2 -type d -name 'darkages-node-*'
+node_cgroups() { # index, or a pattern: the topmost ones
+    find $CGROUPS -maxdepth 2 -type d -name "darkages-node-$1"
 }
 
-container_pids() {
+container_pids() { # index, or a pattern
     local cgroup
-    for cgroup in $(node_cgroups); do
+    for cgroup in $(node_cgroups "$1"); do
         find "$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null
     done | sort -u
 }
 
-shim_pids() {
+shim_pids() { # index, or an expression
     local cmdline
     for cmdline in /proc/[0-9]*/cmdline; do
-        ! { tr '\0' ' ' <"$cmdline" | grep -q '^[^ ]*containerd-shim[^ ]* .*/run/darkages-node-[0-9]*/'; } 2>/dev/null ||
+        ! { tr '\0' ' ' <"$cmdline" | grep -q '^[^ ]*containerd-shim[^ ]* .*/run/darkages-node-'"$1"'/'; } 2>/dev/null ||
             cut -d / -f 3 <<<"$cmdline"
     done
 }
@@ -255,7 +278,7 @@ remove_network() {
 
 remove_cgroups() {
     local cgroup
-    for cgroup in $(node_cgroups); do
+    for cgroup in $(node_cgroups "*"); do
         find "$cgroup" -depth -type d -exec rmdir {} + || fail "$cgroup cannot be removed: see who is in it"
     done
 }

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod kubectl;
+pub mod machine;
 pub mod operator;
 pub mod world;
 
 pub use kubectl::{Kubectl, until};
+pub use machine::Machine;
 pub use world::World;

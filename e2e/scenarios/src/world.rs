@@ -79,6 +79,15 @@ impl World {
     pub fn played(&self, spec: &Value, workload: Workload, players: u32, seconds: u32, crashes: bool) -> Bots {
         self.apply(spec);
         self.until_ready(READY_WITHIN);
+        self.swarm(workload, players, seconds, crashes)
+    }
+
+    /// Lets bots play there. Returns when all are inside.
+    ///
+    /// # Panics
+    /// When they do not get in.
+    #[must_use]
+    pub fn swarm(&self, workload: Workload, players: u32, seconds: u32, crashes: bool) -> Bots {
         let bots = Bots::play(&self.directory(), workload, players, seconds, crashes);
         bots.until_inside(INSIDE_WITHIN);
         bots
@@ -135,6 +144,13 @@ impl World {
         let status = self.status();
         let shards = status["topology"]["shards"].as_array().cloned().unwrap_or_default();
         shards.iter().filter_map(|shard| shard["zone"]["pod"].as_str().map(ToOwned::to_owned)).collect()
+    }
+
+    /// The node that a pod is on.
+    #[must_use]
+    pub fn node_of(&self, pod: &str) -> Option<String> {
+        let pod = self.kubectl.get(&[&format!("pod/{pod}")])?;
+        pod["spec"]["nodeName"].as_str().map(ToOwned::to_owned)
     }
 
     /// Address of a pod that is ready.
@@ -211,6 +227,11 @@ impl Bots {
     #[must_use]
     pub fn inside(&self) -> u32 {
         self.swarm.progress().inside
+    }
+
+    /// Lets them leave now.
+    pub fn stop(&self) {
+        self.swarm.stop();
     }
 
     /// Waits until they have left, and gives their report.

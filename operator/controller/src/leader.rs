@@ -4,6 +4,7 @@
 //! (as in client-go's leaderelection). Whoever holds it counts from before it asked, so it gives up before another takes over;
 //! and what is written is fenced all the same, by the revision of the map.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
 use kube::api::{Api, PostParams};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -27,10 +28,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// different speed and for what is under way.
 const ACTS_FOR: Duration = Duration::from_secs(4);
 
+/// Where whoever holds the lease answers, in its annotations.
+const ADDRESS: &str = "darkages.io/address";
+
 /// Whether this operator is the one that acts.
 #[derive(Debug)]
 pub struct Leadership {
     acts_until: watch::Receiver<Option<Instant>>,
+    renewed: watch::Receiver<Option<Renewed>>,
+    resign: Option<oneshot::Sender<()>>,
     campaign: JoinHandle<()>,
 }
 
@@ -46,20 +52,88 @@ impl Mandate {
     }
 }
 
-impl Leadership {
-    /// Stands for it, under this name, until it is dropped.
+/// Who stands for which lease.
+#[derive(Clone, Debug)]
+pub struct Stand {
+    /// The lease's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub lease: &'static str,
+    /// Our own, unique among those who stand.
+    pub identity: String,
+    /// Where we answer, for those who do not act.
+    pub address: Option<SocketAddr>,
+}
+
+/// Another question that is cheap to ask: whether anybody acts, this operator or another, and where.
+#[derive(Clone, Debug)]
+pub struct Witness(watch::Receiver<Option<Renewed>>);
+
+/// The lease was renewed.
+#[derive(Clone, Debug)]
+struct Renewed {
+    at: Instant,
+    address: Option<SocketAddr>,
+}
+
+impl Witness {
+    /// Whether the lease was renewed of late. Unknown at first, which is no.
     #[must_use]
-    pub fn stand(client: Client, namespace: &str, name: &str, identity: String) -> Self {
-        let (tell, acts_until) = watch::channel(None);
-        let leases = Api::namespaced(client, namespace);
-        let campaign = Campaign { leases, name: name.to_owned(), identity, seen: None, acts_until: tell };
-        Self { acts_until, campaign: tokio::spawn(campaign.run()) }
+    pub fn anybody_acts(&self) -> bool {
+        self.0.borrow().as_ref().is_some_and(Renewed::is_new)
+    }
+
+    /// Where the operator answers that acts, if it says so.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.borrow().as_ref().filter(|renewed| renewed.is_new())?.address
+    }
+}
+
+impl Renewed {
+    fn is_new(&self) -> bool {
+        self.at.elapsed() < LASTS + LOOK_EVERY
+    }
+}
+
+impl Leadership {
+    /// Stands for it until it is dropped.
+    #[must_use]
+    pub fn stand(client: Client, stand: Stand) -> Self {
+        let ((tell, acts_until), (witnessed, renewed)) = (watch::channel(None), watch::channel(None));
+        let Stand { namespace, lease, identity, address } = stand;
+        let campaign = Campaign {
+            leases: Api::namespaced(client, &namespace),
+            name: lease,
+            identity,
+            address,
+            seen: None,
+            acts_until: tell,
+            renewed: witnessed,
+        };
+        let (resign, resigned) = oneshot::channel();
+        Self { acts_until, renewed, resign: Some(resign), campaign: tokio::spawn(campaign.run(resigned)) }
+    }
+
+    /// Gives the lease up, so that the next one does not wait until it is over. To be called when nothing acts any more.
+    pub async fn resign(mut self) {
+        if let Some(resign) = self.resign.take() {
+            let _ = resign.send(());
+        }
+        // It ends by itself, and every call that it makes has a deadline.
+        let _ = (&mut self.campaign).await;
     }
 
     /// The question whether it acts.
     #[must_use]
     pub fn mandate(&self) -> Mandate {
         Mandate(self.acts_until.clone())
+    }
+
+    /// The question whether anybody acts.
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        Witness(self.renewed.clone())
     }
 
     /// Waits until this operator acts.
@@ -89,23 +163,35 @@ impl Drop for Leadership {
 
 struct Campaign {
     leases: Api<Lease>,
-    name: String,
+    name: &'static str,
     identity: String,
+    address: Option<SocketAddr>,
     /// Who held it when it was last renewed, and when we saw that.
     seen: Option<(LeaseSpec, Instant)>,
     acts_until: watch::Sender<Option<Instant>>,
+    renewed: watch::Sender<Option<Renewed>>,
 }
 
 impl Campaign {
-    async fn run(mut self) {
+    /// Until it is told that this operator resigns.
+    async fn run(mut self, mut resigned: oneshot::Receiver<()>) {
         let mut clock = tokio::time::interval(LOOK_EVERY);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            clock.tick().await;
+            tokio::select! {
+                _ = clock.tick() => {}
+                told = &mut resigned => {
+                    if told.is_ok() {
+                        self.give_up().await;
+                    }
+                    return;
+                }
+            }
             let asked = Instant::now();
             match self.try_hold(asked).await {
                 Ok(true) => {
                     self.acts_until.send_replace(Some(asked + ACTS_FOR));
+                    self.renewed.send_replace(Some(Renewed { at: asked, address: self.address }));
                 }
                 Ok(false) => {
                     self.acts_until.send_replace(None);
@@ -118,7 +204,7 @@ impl Campaign {
 
     /// Renews the lease, or takes it when it is over. Says whether it is ours.
     async fn try_hold(&mut self, now: Instant) -> Result<bool, CallError> {
-        let Some(found) = within(Call::Read, self.leases.get_opt(&self.name)).await? else {
+        let Some(found) = within(Call::Read, self.leases.get_opt(self.name)).await? else {
             let lease = self.ours(None);
             return self.written(within(Call::Write, self.leases.create(&PostParams::default(), &lease)).await);
         };
@@ -131,14 +217,35 @@ impl Campaign {
                         return Ok(false);
                     }
                 }
-                _ => {
+                seen => {
+                    // The first look at it says nothing about when that was.
+                    if seen.is_some() {
+                        self.renewed.send_replace(Some(Renewed { at: now, address: address_of(&found) }));
+                    }
                     self.seen = Some((spec, now));
                     return Ok(false);
                 }
             }
         }
         let lease = self.ours(Some(&found));
-        self.written(within(Call::Write, self.leases.replace(&self.name, &PostParams::default(), &lease)).await)
+        self.written(within(Call::Write, self.leases.replace(self.name, &PostParams::default(), &lease)).await)
+    }
+
+    /// Leaves the lease to nobody, if it is ours.
+    async fn give_up(&mut self) {
+        self.acts_until.send_replace(None);
+        let given = async {
+            let Some(mut found) = within(Call::Read, self.leases.get_opt(self.name)).await? else { return Ok(()) };
+            let spec = found.spec.get_or_insert_default();
+            if spec.holder_identity.as_deref() != Some(&self.identity) {
+                return Ok(());
+            }
+            spec.holder_identity = Some(String::new());
+            within(Call::Write, self.leases.replace(self.name, &PostParams::default(), &found)).await.map(drop)
+        };
+        if let Err(error) = given.await {
+            tracing::warn!(%error, lease = self.name, "the lease is not given up: the next operator waits until it is over");
+        }
     }
 
     /// Somebody else may have been first.
@@ -156,9 +263,14 @@ impl Campaign {
         let before = found.and_then(|found| found.spec.clone()).unwrap_or_default();
         let is_ours = before.holder_identity.as_ref() == Some(&self.identity);
         let transitions = before.lease_transitions.unwrap_or(0);
-        let metadata = match found {
+        let mut metadata = match found {
             Some(found) => found.metadata.clone(),
-            None => ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+            None => ObjectMeta { name: Some(self.name.to_owned()), ..ObjectMeta::default() },
+        };
+        let annotations = metadata.annotations.get_or_insert_default();
+        match self.address {
+            Some(address) => annotations.insert(ADDRESS.to_owned(), address.to_string()),
+            None => annotations.remove(ADDRESS),
         };
         Lease {
             metadata,
@@ -172,4 +284,8 @@ impl Campaign {
             }),
         }
     }
+}
+
+fn address_of(lease: &Lease) -> Option<SocketAddr> {
+    lease.metadata.annotations.as_ref()?.get(ADDRESS)?.parse().ok()
 }

@@ -5,13 +5,20 @@
 
 #![forbid(unsafe_code)]
 
+pub mod authority;
+pub mod census;
 pub mod deadline;
 pub mod fleet;
+pub mod gallery;
+pub mod http;
 pub mod leader;
 pub mod link;
 pub mod look;
+pub mod metrics;
+pub mod metrics_api;
 pub mod operator;
 pub mod reach;
+pub mod scaler;
 pub mod zone_server;
 
 pub use link::{Link, LinkError};

@@ -2,15 +2,23 @@
 
 #![forbid(unsafe_code)]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::Router;
-use axum::routing::get;
 use clap::Parser;
+use darkages_controller::census::Census;
+use darkages_controller::fleet::Fleet;
+use darkages_controller::gallery::Gallery;
+use darkages_controller::http::{Desk, routes};
+use darkages_controller::leader::{Leadership, Stand};
+use darkages_controller::metrics::Metrics;
+use darkages_controller::metrics_api::MetricsApi;
 use darkages_controller::operator::{self, OperatorConfig};
+use darkages_controller::scaler;
 use kube::{Client, Config};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -33,9 +41,21 @@ struct Options {
     /// Image of zones whose ZoneServer names none
     #[arg(long, value_name = "IMAGE", env = "DARKAGES_ZONE_IMAGE")]
     zone_image: String,
-    /// TCP address of /healthz and /readyz
+    /// TCP address of /healthz, /readyz, /metrics and pictures of worlds
     #[arg(long, default_value = "0.0.0.0:8080")]
     http: SocketAddr,
+    /// Own address, at which the other operators send whoever asks for pictures while this one acts
+    #[arg(long, value_name = "ADDRESS", env = "DARKAGES_POD_IP")]
+    address: Option<IpAddr>,
+    /// TCP address of the metrics API, from which a HorizontalPodAutoscaler takes players; none is served when left out
+    #[arg(long, value_name = "ADDRESS", requires = "metrics_service")]
+    metrics_api: Option<SocketAddr>,
+    /// Service, in the operator's own namespace, by which the API server reaches the metrics API
+    #[arg(long, value_name = "NAME", requires = "metrics_api")]
+    metrics_service: Option<String>,
+    /// TCP address of the external scaler, from which KEDA takes players; none is served when left out
+    #[arg(long, value_name = "ADDRESS")]
+    external_scaler: Option<SocketAddr>,
 }
 
 #[tokio::main]
@@ -52,25 +72,77 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let Options {
+        watch_namespace,
+        namespace,
+        identity,
+        zone_image,
+        http,
+        address,
+        metrics_api,
+        metrics_service,
+        external_scaler,
+    } = options;
     let mut config = Config::infer().await.context("finding the API server: run in a pod, or give KUBECONFIG")?;
     // A call that was refused because there are too many is made again at the next look, which knows more by then.
     config.default_retry = false;
     let client = Client::try_from(config).context("connecting to the API server")?;
-    let http = tokio::net::TcpListener::bind(options.http).await.with_context(|| format!("--http {}", options.http))?;
-    // Ready whether or not it leads: a second one that waits is as it should be.
-    let routes = Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(|| async { "ok\n" }));
-    let config = OperatorConfig {
-        watched: options.watch_namespace,
-        namespace: options.namespace,
-        identity: options.identity,
-        zone_image: options.zone_image,
+    let port = http.port();
+    let http = bind("--http", http).await?;
+    let metrics_api = match metrics_api {
+        Some(address) => Some(bind("--metrics-api", address).await?),
+        None => None,
     };
+    let external_scaler = match external_scaler {
+        Some(address) => Some(bind("--external-scaler", address).await?),
+        None => None,
+    };
+    let address = address.map(|address| SocketAddr::new(address, port));
+    let stand = Stand { namespace: namespace.clone(), lease: operator::LEASE, identity: identity.clone(), address };
+    let mut leadership = Leadership::stand(client.clone(), stand);
+    let fleet = Arc::new(Fleet::watch(&client, watch_namespace.as_deref()));
+    let metrics = Metrics::new(Arc::clone(&fleet), leadership.mandate());
+    let census = Census::new(Arc::clone(&fleet), leadership.witness());
+    let service = metrics_service.unwrap_or_default();
+    let api = MetricsApi {
+        client: client.clone(),
+        namespace,
+        service,
+        census: census.clone(),
+        mandate: leadership.mandate(),
+    };
+    let gallery = Gallery::default();
+    let desk = Desk {
+        metrics: metrics.clone(),
+        gallery: gallery.clone(),
+        mandate: leadership.mandate(),
+        witness: leadership.witness(),
+    };
+    let config = OperatorConfig { identity, zone_image, metrics, gallery };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
+    let ended = tokio::select! {
         // Another one leads. This one begins anew, and by then has forgotten what it planned.
-        () = operator::run(client, config) => Ok(ExitCode::FAILURE),
-        result = axum::serve(http, routes).into_future() => result.map(|()| ExitCode::SUCCESS).context("serving HTTP"),
+        () = operator::run(client, config, fleet, &mut leadership) => Ok(ExitCode::FAILURE),
+        result = axum::serve(http, routes(desk)).into_future() => result.map(|()| ExitCode::SUCCESS).context("serving HTTP"),
+        () = served(metrics_api, |listener| api.run(listener)) => Ok(ExitCode::FAILURE),
+        result = served(external_scaler, |listener| scaler::serve(listener, census)) => {
+            result.map(|()| ExitCode::SUCCESS).context("serving KEDA")
+        }
         _ = term.recv() => Ok(ExitCode::SUCCESS),
         _ = int.recv() => Ok(ExitCode::SUCCESS),
+    };
+    leadership.resign().await;
+    ended
+}
+
+async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{flag} {address}"))
+}
+
+/// What is served on a listener; waits for ever when there is none.
+async fn served<F: Future>(listener: Option<TcpListener>, serve: impl FnOnce(TcpListener) -> F) -> F::Output {
+    match listener {
+        Some(listener) => serve(listener).await,
+        None => std::future::pending().await,
     }
 }

@@ -11,13 +11,15 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::task::JoinHandle;
 
 use crate::fleet::Fleet;
+use crate::gallery::Gallery;
 use crate::leader::Leadership;
+use crate::metrics::Metrics;
 use crate::zone_server::names::FIELD_MANAGER;
 use crate::zone_server::office::Office;
 use crate::zone_server::steward::Steward;
 
 /// Name of the lease that the acting operator holds.
-const LEASE: &str = "darkages-operator";
+pub const LEASE: &str = "darkages-operator";
 
 /// Time between two looks at which `ZoneServer`s there are.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -28,22 +30,20 @@ const MAX_ZONE_SERVERS: usize = 4_096;
 /// What an operator is told.
 #[derive(Clone, Debug)]
 pub struct OperatorConfig {
-    /// The namespace that it looks after; `None` for all.
-    pub watched: Option<String>,
-    /// The namespace of its own lease.
-    pub namespace: String,
-    /// Its own name, unique among those that stand for the same lease.
+    /// Its own name, as events have it.
     pub identity: String,
     /// The image of zones whose template names none.
     pub zone_image: String,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where pictures of worlds hang.
+    pub gallery: Gallery,
 }
 
 /// Runs until it is dropped. Returns when it led and leads no more: the process is to end then, so that the next one starts
 /// from nothing.
-pub async fn run(client: Client, config: OperatorConfig) {
-    let OperatorConfig { watched, namespace, identity, zone_image } = config;
-    let mut leadership = Leadership::stand(client.clone(), &namespace, LEASE, identity.clone());
-    let fleet = Fleet::watch(&client, watched.as_deref());
+pub async fn run(client: Client, config: OperatorConfig, fleet: Arc<Fleet>, leadership: &mut Leadership) {
+    let OperatorConfig { identity, zone_image, metrics, gallery } = config;
     fleet.is_known().await;
     tracing::info!(identity, "stands by");
     leadership.won().await;
@@ -55,6 +55,8 @@ pub async fn run(client: Client, config: OperatorConfig) {
         fleet,
         mandate: leadership.mandate(),
         image: zone_image,
+        metrics,
+        gallery,
     });
     tokio::select! {
         () = leadership.lost() => tracing::warn!("leads no more"),

@@ -5,6 +5,7 @@
 mod backup;
 mod bench;
 mod bounds;
+mod cluster;
 mod exit;
 mod local;
 mod plan;
@@ -30,11 +31,16 @@ struct Cli {
 enum Command {
     Backup(backup::Args),
     Bench(bench::Args),
+    Drain(cluster::drain::Args),
     Local(local::Args),
+    Map(cluster::map::Args),
+    Move(cluster::moves::Args),
     Plan(plan::Args),
     Sim(sim::Args),
     Store(store::Args),
     Swarm(swarm::Args),
+    Top(cluster::top::Args),
+    Tree(cluster::tree::Args),
     Version(version::Args),
 }
 
@@ -46,11 +52,16 @@ fn main() -> ExitCode {
     exit::of_run(match command {
         Command::Backup(args) => backup::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Drain(args) => cluster::drain::run(args),
         Command::Local(args) => local::run(args),
+        Command::Map(args) => cluster::map::run(args),
+        Command::Move(args) => cluster::moves::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Sim(args) => sim::run(args),
         Command::Store(args) => store::run(args),
         Command::Swarm(args) => swarm::run(args),
+        Command::Top(args) => cluster::top::run(args),
+        Command::Tree(args) => cluster::tree::run(args),
         Command::Version(args) => version::run(args),
     })
 }

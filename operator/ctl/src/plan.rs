@@ -1,4 +1,4 @@
-//! `darkages plan`: what the planner would do with a crowd, without a world.
+//! `darkages plan`: what the planner would do with a crowd, of a world on a cluster or of no world at all.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -12,47 +12,66 @@ use darkages_topology::{Axis, Position, Rect, Side};
 use serde::Serialize;
 
 use crate::bounds::Bounds;
+use crate::cluster::plan::{Crowd, crowd};
+use crate::cluster::{ClusterFlags, ShardName};
 use crate::exit::BadInput;
 
-mod picture;
+pub mod picture;
 mod positions;
 
 /// Show the cut that the planner would make through a crowd
 #[derive(clap::Args)]
 pub struct Args {
+    /// A shard of a world on a cluster, like meadow/1; of meadow alone, the one with most players
+    #[arg(value_name = "ZONESERVER[/SHARD]", required_unless_present = "positions")]
+    shard: Option<ShardName>,
+
     /// Where the players stand, in metres: CSV (two columns, or a header that names x and y) or JSON ([[x, y], ...] or
     /// [{"x": .., "y": ..}, ...])
-    #[arg(long, value_name = "FILE")]
-    positions: PathBuf,
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
+    positions: Option<PathBuf>,
 
     /// Ground of the shard in metres; without it, the whole metres around the players
-    #[arg(long, value_name = "minX,minY,maxX,maxY", allow_hyphen_values = true)]
+    #[arg(long, value_name = "minX,minY,maxX,maxY", allow_hyphen_values = true, conflicts_with = "shard")]
     bounds: Option<String>,
 
-    /// Players above which a shard is split
-    #[arg(long, value_name = "N", default_value_t = PlanConfig::default().split.max_players)]
-    split_at: u32,
+    /// Players above which a shard is split; those of the ZoneServer, or 500
+    #[arg(long, value_name = "N")]
+    split_at: Option<u32>,
 
-    /// Least extent of a shard in metres
-    #[arg(long, value_name = "METRES", default_value_t = CutConfig::default().min_extent_m, allow_hyphen_values = true)]
-    min_extent: i32,
+    /// Least extent of a shard in metres; that of the ZoneServer, or 100
+    #[arg(long, value_name = "METRES", allow_hyphen_values = true)]
+    min_extent: Option<i32>,
 
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    cluster: ClusterFlags,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Args { positions, bounds, split_at, min_extent, json } = args;
-    if split_at == 0 {
+    let Args { shard, positions, bounds, split_at, min_extent, json, cluster } = args;
+    if split_at == Some(0) {
         return Err(BadInput::new("--split-at is 0: give 1 or more players").into());
     }
-    let config = CutConfig { min_extent_m: min_extent, ..CutConfig::default() };
-    config.validate().map_err(|error| BadInput::new(format!("--min-extent: {error}")))?;
-    let bounds = bounds.map(|text| text.parse::<Bounds>()).transpose()?;
-    let players = positions::read(&positions, bounds.as_ref().map(|bounds| bounds.0))?;
-    let ground = bounds.map_or_else(|| around(&players), |bounds| bounds.0);
-    let answer = Answer::of(&config, ground, &players, split_at);
+    let limits =
+        CutConfig { min_extent_m: min_extent.unwrap_or(CutConfig::default().min_extent_m), ..CutConfig::default() };
+    limits.validate().map_err(|error| BadInput::new(format!("--min-extent: {error}")))?;
+    let crowd = match (shard, positions) {
+        (Some(shard), _) => crowd(&shard, cluster)?,
+        (None, Some(positions)) => {
+            let bounds = bounds.map(|text| text.parse::<Bounds>()).transpose()?;
+            let players = positions::read(&positions, bounds.as_ref().map(|bounds| bounds.0))?;
+            let ground = bounds.map_or_else(|| around(&players), |bounds| bounds.0);
+            Crowd { ground, players, split_at: PlanConfig::default().split.max_players, config: CutConfig::default() }
+        }
+        (None, None) => return Err(BadInput::new("give a shard like meadow/1, or --positions FILE").into()),
+    };
+    let Crowd { ground, players, split_at: limit, config } = crowd;
+    let config = CutConfig { min_extent_m: min_extent.unwrap_or(config.min_extent_m), ..config };
+    let answer = Answer::of(&config, ground, &players, split_at.unwrap_or(limit));
     let text = if json { serde_json::to_string_pretty(&answer)? + "\n" } else { answer.page(&players)? };
     std::io::stdout().write_all(text.as_bytes()).context("writing the plan")
 }

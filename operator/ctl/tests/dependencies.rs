@@ -33,6 +33,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "sim",
             "store",
             "plan",
+            "crds",
             "controller",
             "server",
             "client",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use darkages_crds::ZoneServer;
+use darkages_crds::picture::WorldPicture;
 use darkages_topology::map::ZoneEndpoint;
 use darkages_topology::{Rect, ShardId, Topology};
 use futures_util::{StreamExt as _, pin_mut};
@@ -15,6 +16,7 @@ use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt as _, wait};
 use tokio::sync::watch;
 
+use crate::feed::Feed;
 use crate::timeline::Timeline;
 use crate::view::{WorldView, ZoneState, ZoneView};
 
@@ -111,25 +113,39 @@ impl ClusterWorld {
         }
     }
 
-    /// Publishes pictures of the world as its status changes, until nobody looks any more. While the API server is away the
-    /// last one stays.
-    pub async fn follow(&self, publish: watch::Sender<Arc<WorldView>>) {
+    /// Publishes pictures of the world, until nobody looks any more: what the operator sees while it says so, and otherwise what
+    /// the status has. While the API server is away the last one stays.
+    pub async fn follow(
+        &self,
+        mut seen: watch::Receiver<Option<Arc<WorldPicture>>>,
+        publish: watch::Sender<Arc<WorldView>>,
+    ) {
         let api = Api::<ZoneServer>::namespaced(self.client.clone(), &self.namespace);
         let changes = watcher(api, one(&self.name)).default_backoff().applied_objects();
         pin_mut!(changes);
+        let (mut feed, mut told) = (Feed::default(), None);
+        // Nobody asks an operator: its pictures never change.
+        let mut asks = true;
         loop {
-            let change = tokio::select! {
-                change = changes.next() => change,
+            tokio::select! {
+                change = changes.next() => match change {
+                    Some(Ok(zone_server)) => told = picture(&zone_server, unix_ms()).or(told),
+                    Some(Err(error)) => tracing::warn!(%error, "the watch of the ZoneServer began anew"),
+                    None => return,
+                },
+                changed = seen.changed(), if asks => asks = changed.is_ok(),
                 () = publish.closed() => return,
+            }
+            let newest = seen.borrow_and_update().clone();
+            // The status may have a newer map than the last picture.
+            let newest =
+                newest.filter(|newest| told.as_ref().is_none_or(|told| newest.map.revision() >= told.revision));
+            let view = match newest {
+                Some(newest) => Some(feed.picture(&newest)),
+                None => told.clone(),
             };
-            match change {
-                Some(Ok(zone_server)) => {
-                    if let Some(view) = picture(&zone_server, unix_ms()) {
-                        publish.send_replace(Arc::new(view));
-                    }
-                }
-                Some(Err(error)) => tracing::warn!(%error, "the watch of the ZoneServer began anew"),
-                None => return,
+            if let Some(view) = view {
+                publish.send_replace(Arc::new(view));
             }
         }
     }

@@ -8,10 +8,12 @@
 
 pub mod cluster;
 pub mod desk;
+pub mod feed;
 pub mod frame;
 pub mod http;
 pub mod join;
 pub mod limit;
+pub mod operator;
 mod page;
 pub mod pick;
 pub mod refusal;

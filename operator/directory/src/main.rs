@@ -14,6 +14,7 @@ use darkages_directory::desk::{Desk, DeskConfig, SystemEntropy};
 use darkages_directory::http::map_routes;
 use darkages_directory::join::join_routes;
 use darkages_directory::limit::Rate;
+use darkages_directory::operator;
 use darkages_directory::serve::serve;
 use darkages_directory::spawn::scatter;
 use darkages_directory::stream::Broadcast;
@@ -45,6 +46,9 @@ struct Options {
     /// File with the key by which tickets are signed, which their issuer has too: 64 hexadecimal digits
     #[arg(long, value_name = "PATH")]
     ticket_key_file: PathBuf,
+    /// Operator that says where players stand, for the live map; without it the map shows grounds alone
+    #[arg(long, value_name = "URL", env = "DARKAGES_OPERATOR")]
+    operator: Option<String>,
     /// Give a ticket to anybody who asks; for development
     #[arg(long)]
     issue_tickets: bool,
@@ -73,8 +77,22 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
-    let Options { zone_server, namespace, ticket_key_file, issue_tickets, joins_per_second, joins_at_once, http } =
-        options;
+    let Options {
+        zone_server,
+        namespace,
+        ticket_key_file,
+        operator,
+        issue_tickets,
+        joins_per_second,
+        joins_at_once,
+        http,
+    } = options;
+    if let Some(url) = &operator {
+        anyhow::ensure!(
+            url.starts_with("http://"),
+            "--operator {url}: give one like http://zone-operator.darkages-system:8080"
+        );
+    }
     let good_rate = |rate: f64| rate.is_finite() && rate > 0.0;
     anyhow::ensure!(good_rate(joins_per_second), "--joins-per-second {joins_per_second}: give a number above 0");
     anyhow::ensure!(good_rate(joins_at_once), "--joins-at-once {joins_at_once}: give a number above 0");
@@ -82,7 +100,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let config = Config::infer().await.context("finding the API server: run in a pod, or give KUBECONFIG")?;
     let client = Client::try_from(config).context("connecting to the API server")?;
     let listener = tokio::net::TcpListener::bind(http).await.with_context(|| format!("--http {http}"))?;
-    let world = ClusterWorld::new(client, namespace, zone_server.clone());
+    let world = ClusterWorld::new(client, namespace.clone(), zone_server.clone());
     let found = world.found().await?;
     let key_secret = format!("{zone_server}-world-key");
     let world_key = world.secret(&key_secret, "key").await?;
@@ -113,9 +131,18 @@ async fn run(options: Options) -> anyhow::Result<()> {
         None => tracing::warn!(secret = key_secret, "the key has no 64 hexadecimal digits: the old one is kept"),
     };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (tell, seen) = watch::channel(None);
+    let asked = async {
+        match &operator {
+            Some(url) => operator::follow(url, &namespace, &zone_server, tell).await,
+            None => drop(tell),
+        }
+        std::future::pending::<()>().await;
+    };
     let serving = tokio::spawn(serve(listener, routes, closed));
     tokio::select! {
-        () = world.follow(publish) => anyhow::bail!("the watch of the ZoneServer has ended"),
+        () = asked => {}
+        () = world.follow(seen, publish) => anyhow::bail!("the watch of the ZoneServer has ended"),
         () = world.follow_secret(&key_secret, "key", take_key) => anyhow::bail!("the watch of the key has ended"),
         _ = term.recv() => {}
         _ = int.recv() => {}

@@ -32,12 +32,8 @@ fn a_changed_template_moves_each_shard_to_a_new_pod_with_its_players() {
 fn a_node_is_drained_with_its_players() {
     let world = World::prepare("drain");
     let bots = world.played(&json!({"replicas": 2}), Workload::Spread, 60, 60, false);
-    let node_of = |pod: &str| {
-        let pod = world.kubectl.get(&[&format!("pod/{pod}")])?;
-        pod["spec"]["nodeName"].as_str().map(ToOwned::to_owned)
-    };
     let serving = world.serving();
-    let node = node_of(&serving[0]).expect("it runs on a node");
+    let node = world.node_of(&serving[0]).expect("it runs on a node");
     let drained = Drained(&world, node.clone());
     // Only pods of this world: the store and the directory stay, and so do the worlds of other tests.
     let selector = "--pod-selector=darkages.io/zone-server=meadow";
@@ -54,7 +50,7 @@ fn a_node_is_drained_with_its_players() {
         began.elapsed()
     };
     println!("drained in {:.1} s", took.as_secs_f64());
-    assert!(world.serving().iter().all(|pod| node_of(pod).as_ref() != Some(&node)), "no shard is left on it");
+    assert!(world.serving().iter().all(|pod| world.node_of(pod).as_ref() != Some(&node)), "no shard is left on it");
     drop(drained);
     super::nobody_noticed(&bots.end(Duration::from_secs(90)));
 }

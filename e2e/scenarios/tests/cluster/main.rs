@@ -1,5 +1,6 @@
 //! What users do, on a real cluster, with players in the world. `make e2e` brings the cluster up and the images into it.
 
+mod autoscaling;
 mod crashes;
 mod drains;
 mod failures;

@@ -11,10 +11,11 @@ use kube::api::{Patch, PatchParams, PostParams};
 use rand::Rng as _;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-use super::authority::{Authority, AuthorityError, Purpose, ZONE_NAME, secret};
+use super::certificate::{ZONE_NAME, zone_secret};
 use super::names::{self, FIELD_MANAGER};
 use super::office::Office;
 use super::status::Problem;
+use crate::authority::{Authority, AuthorityError, Purpose, secret};
 use crate::deadline::{Call, CallError, within};
 
 /// What a steward needs of them.
@@ -49,15 +50,17 @@ async fn tend(office: &Office, owner: &ZoneServer) -> Result<Children, ChildErro
     let find = async |name: String| within(Call::Read, secrets.get_opt(&name)).await;
     if find(names::world_key_secret(&name)).await?.is_none() {
         // Never replaced: tokens that were given out are sealed with it, and every zone of the world has to have the same.
-        let key = secret(owner, names::world_key_secret(&name), "Opaque", vec![("key", &new_key())], None);
+        let metadata = names::metadata(owner, names::world_key_secret(&name));
+        let key = secret(metadata, "Opaque", vec![("key", &new_key())], None);
         office.write(secrets.create(&PostParams::default(), &key)).await?;
     }
+    let kept = |authority: &Authority| authority.secret(names::metadata(owner, names::authority_secret(&name)));
     let authority = match find(names::authority_secret(&name)).await? {
         Some(found) => {
             let before = Authority::read(&found)?;
             let authority = before.clone().at(now)?;
             if authority != before {
-                let mut changed = authority.secret(owner);
+                let mut changed = kept(&authority);
                 changed.metadata.resource_version = found.resource_version();
                 office.write(secrets.replace(&found.name_any(), &PostParams::default(), &changed)).await?;
             }
@@ -65,17 +68,17 @@ async fn tend(office: &Office, owner: &ZoneServer) -> Result<Children, ChildErro
         }
         None => {
             let authority = Authority::new(now)?;
-            office.write(secrets.create(&PostParams::default(), &authority.secret(owner))).await?;
+            office.write(secrets.create(&PostParams::default(), &kept(&authority))).await?;
             authority
         }
     };
     let there = find(names::zone_secret(&name)).await?;
-    let wanted = authority.zone_secret(owner, there.as_ref(), now)?;
+    let wanted = zone_secret(&authority, owner, there.as_ref(), now)?;
     if there.is_none_or(|there| there.data != wanted.data) {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         office.write(secrets.patch(&wanted.name_any(), &params, &Patch::Apply(&wanted))).await?;
     }
-    let own = authority.issue(Purpose::Operator, now)?;
+    let own = authority.issue(Purpose::Client, now)?;
     let tls = ClientTlsConfig::new()
         .domain_name(ZONE_NAME)
         .ca_certificate(Certificate::from_pem(authority.trusted()))

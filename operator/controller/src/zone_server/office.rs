@@ -1,5 +1,7 @@
 //! What all stewards share, and the one way by which they write to the API server.
 
+use std::sync::Arc;
+
 use darkages_crds::ZoneServer;
 use kube::api::Api;
 use kube::core::NamespaceResourceScope;
@@ -8,18 +10,24 @@ use kube::{Client, Resource, ResourceExt as _};
 
 use crate::deadline::{Call, CallError, within};
 use crate::fleet::Fleet;
+use crate::gallery::Gallery;
 use crate::leader::Mandate;
+use crate::metrics::Metrics;
 
 /// What all stewards share.
 pub struct Office {
     /// The API server.
     pub client: Client,
     /// What is seen of the cluster.
-    pub fleet: Fleet,
+    pub fleet: Arc<Fleet>,
     /// Whether this operator acts.
     pub mandate: Mandate,
     /// The image of zones whose template names none.
     pub image: String,
+    /// What Prometheus is told.
+    pub metrics: Metrics,
+    /// Where pictures of worlds hang.
+    pub gallery: Gallery,
     /// Who events are from.
     pub recorder: Recorder,
 }

@@ -77,7 +77,8 @@ pub fn status(seen: &Seen<'_>) -> ZoneServerStatus {
 }
 
 /// Players that a world of so many shards takes in.
-fn capacity(spec: &ZoneServerSpec, shards: usize) -> u32 {
+#[must_use]
+pub fn capacity(spec: &ZoneServerSpec, shards: usize) -> u32 {
     let all = spec.zone_capacity().saturating_mul(count(shards));
     spec.max_players.map_or(all, |most| most.min(all))
 }

@@ -3,10 +3,11 @@
 //! Nothing that it remembers is needed to go on: one that starts anew finds the map in the store and in the status, pods by
 //! their labels, and what is under way in what zones say. While it is not there zones play on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use darkages_crds::picture::WorldEvent;
 use darkages_crds::{ZoneServer, ZoneServerStatus};
 use darkages_plan::{Change, Life, Look, Operation, Pilot, Refused, Step};
 use darkages_topology::{ShardId, Topology, ZoneEndpoint};
@@ -26,11 +27,13 @@ use super::names::{FIELD_MANAGER, FINALIZER};
 use super::office::Office;
 use super::pod::{Recipe, ZonePod, free_port};
 use super::pods::{Change as PodChange, Pool};
+use super::rival::is_nobodys;
 use super::settings::{at_least, plan_config};
-use super::status::{Problem, Seen, status};
-use super::store::{WorldStore, Written};
+use super::status::{Problem, Seen, capacity, status};
+use super::store::{WorldStore, Written, store_url};
 use super::zones::{Heard, Zones};
 use crate::deadline::CallError;
+use crate::gallery::Scene;
 
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -62,6 +65,9 @@ const CALLS_AT_ONCE: usize = 4;
 /// Shards whose lease is asked for at a time, at most.
 const LEASES_AT_ONCE: usize = 16;
 
+/// Changes of the map that are remembered for pictures.
+const EVENTS_KEPT: usize = 32;
+
 /// A store that has not answered for so long is opened anew, by what its secret says now.
 const REOPEN_AFTER: Duration = Duration::from_secs(15);
 
@@ -88,6 +94,9 @@ pub struct Steward {
     problem: Option<Problem>,
     again_at: Instant,
     told: Option<(ZoneServerStatus, Instant)>,
+    /// What was done to the map lately, and how much that was in all.
+    events: VecDeque<WorldEvent>,
+    events_total: u64,
 }
 
 /// The world of a steward, once its store is open.
@@ -126,6 +135,8 @@ impl Steward {
             problem: None,
             again_at: now,
             told: None,
+            events: VecDeque::new(),
+            events_total: 0,
         }
     }
 
@@ -139,10 +150,12 @@ impl Steward {
             if !self.office.mandate.holds() || Instant::now() < self.again_at {
                 continue;
             }
+            let began = Instant::now();
             let done = match owner.metadata.deletion_timestamp {
                 Some(_) => self.release(&owner).await,
                 None => self.look(&owner).await,
             };
+            self.office.metrics.looked(done.is_ok(), began.elapsed());
             if let Err(error) = done {
                 tracing::warn!(zone_server = %self.key, %error, "tried again");
                 self.again_at = Instant::now() + TRY_AGAIN_AFTER;
@@ -166,7 +179,19 @@ impl Steward {
         let acted = self.act(owner, &mut world, &pods).await;
         self.world = Some(world);
         let (heard, refused) = acted?;
-        self.tell(owner, &pods, &heard.looks, &refused, reaches_store).await
+        self.tell(owner, &pods, &heard.looks, &refused, reaches_store).await?;
+        self.show(owner, heard);
+        Ok(())
+    }
+
+    /// Hangs up what was seen, for whoever asks.
+    fn show(&self, owner: &ZoneServer, heard: Heard) {
+        let Some(world) = &self.world else { return };
+        let map = world.pilot.map().clone();
+        let unix_ms = unix_ms();
+        let capacity = capacity(&owner.spec, map.shards().len());
+        let events = self.events.iter().cloned().collect();
+        self.office.gallery.show(&self.key, Scene { unix_ms, map, capacity, looks: heard.looks, events });
     }
 
     /// Sees to the objects beside pods: the finalizer, secrets, what keeps drains from taking everything.
@@ -210,6 +235,15 @@ impl Steward {
         Recipe { owner, image: &self.office.image }
     }
 
+    /// The store that the secret names, unless the world in it is another's.
+    async fn store(&self, owner: &ZoneServer) -> Result<WorldStore, Problem> {
+        let url = store_url(&self.office.api(owner), owner).await?;
+        if self.world.is_none() {
+            is_nobodys(&self.office, owner, &url).await?;
+        }
+        WorldStore::open(&url, owner).await
+    }
+
     /// Opens the store and finds the map, unless that is done.
     async fn open(&mut self, owner: &ZoneServer) -> Result<(), Problem> {
         if let Some(world) = &mut self.world {
@@ -220,7 +254,7 @@ impl Steward {
                 return Ok(());
             }
         }
-        let store = match WorldStore::open(&self.office.api(owner), owner).await {
+        let store = match self.store(owner).await {
             Ok(store) => store,
             // What there is may answer again, and zones play on by themselves.
             Err(problem) => match &mut self.world {
@@ -265,18 +299,21 @@ impl Steward {
         let lapsed = lapsed(world, &heard.looks).await;
         let Step { write, done, refused, zones_wanted } = world.pilot.step(now, &heard.looks, &lapsed);
         for (operation, took) in done {
+            self.office.metrics.settled(&operation.change, took);
             let note = format!(
                 "{} of {} is done after {} ms",
                 operation.change.label(),
                 shards(&operation.change),
                 took.as_millis()
             );
+            self.remember(&operation.change, note.clone());
             self.note(owner, EventType::Normal, "Settled", note).await;
         }
         if let Some((map, operations)) = write.filter(|_| self.office.mandate.holds()) {
             match world.store.write(Some(world.pilot.map()), &map).await {
                 Ok(Written::Done) => {
                     for operation in &operations {
+                        self.office.metrics.begun(&operation.change);
                         self.announce(owner, operation).await;
                     }
                     world.pilot.written(now, map, operations, &heard.looks);
@@ -486,7 +523,22 @@ impl Steward {
         self.problem = Some(problem);
     }
 
-    async fn announce(&self, owner: &ZoneServer, operation: &Operation) {
+    /// Remembers what was done to the map, for pictures.
+    fn remember(&mut self, change: &Change, text: String) {
+        self.events_total += 1;
+        self.events.push_back(WorldEvent {
+            number: self.events_total,
+            unix_ms: unix_ms(),
+            kind: change.label().to_owned(),
+            shards: change.shards().iter().map(|shard| shard.0).collect(),
+            text,
+        });
+        if self.events.len() > EVENTS_KEPT {
+            self.events.pop_front();
+        }
+    }
+
+    async fn announce(&mut self, owner: &ZoneServer, operation: &Operation) {
         let reason = match operation.change {
             Change::Split { .. } => "Splitting",
             Change::Merge { .. } => "Merging",
@@ -496,6 +548,7 @@ impl Steward {
             Change::Forget { .. } => return,
         };
         let note = format!("{} of {}: {}", operation.change.label(), shards(&operation.change), operation.why);
+        self.remember(&operation.change, note.clone());
         self.note(owner, EventType::Normal, reason, note).await;
     }
 
@@ -507,6 +560,12 @@ impl Steward {
         if let Err(error) = self.office.write(self.office.recorder.publish(&event, &regarding)).await {
             tracing::warn!(zone_server = %self.key, %error, "an event was not published");
         }
+    }
+}
+
+impl Drop for Steward {
+    fn drop(&mut self) {
+        self.office.gallery.remove(&self.key);
     }
 }
 
@@ -582,6 +641,11 @@ fn trouble(pods: &[ZonePod]) -> Option<String> {
 /// Which conditions hold, and why in a word.
 fn holds(status: &ZoneServerStatus) -> Vec<(&str, &str, &str)> {
     status.conditions.iter().map(|it| (it.type_.as_str(), it.status.as_str(), it.reason.as_str())).collect()
+}
+
+/// Now, in milliseconds since 1970.
+fn unix_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
 fn shards(change: &Change) -> String {

@@ -11,9 +11,9 @@ use kube::ResourceExt as _;
 use kube::api::Api;
 use tokio::runtime::Handle;
 
-use super::authority::text;
 use super::status::Problem;
 use crate::Reach;
+use crate::authority::text;
 use crate::deadline::{Call, within};
 
 /// How long the store may take to open.
@@ -51,37 +51,18 @@ pub enum Written {
 }
 
 impl WorldStore {
-    /// Opens the store that the secret of the `ZoneServer` names.
+    /// Opens the store of this URL.
     ///
     /// # Errors
     /// What is wrong and what to do. No message has a password.
-    pub async fn open(secrets: &Api<Secret>, owner: &ZoneServer) -> Result<Self, Problem> {
+    pub async fn open(url: &str, owner: &ZoneServer) -> Result<Self, Problem> {
         let reference = &owner.spec.storage.url_secret_ref;
         let (name, key) = (&reference.name, &reference.key);
-        let problem = |message| Problem { reason: "StoreSecretMissing", message };
-        let secret = match within(Call::Read, secrets.get_opt(name)).await {
-            Ok(Some(secret)) => secret,
-            Ok(None) => {
-                let namespace = owner.namespace().unwrap_or_default();
-                let message = format!(
-                    "spec.storage.urlSecretRef.name: there is no secret {name} in namespace {namespace}: make one with the URL of the store under {key}"
-                );
-                return Err(problem(message));
-            }
-            Err(error) => {
-                return Err(problem(format!("spec.storage.urlSecretRef.name: reading secret {name}: {error}")));
-            }
-        };
-        let Some(url) = text(&secret, key) else {
-            return Err(problem(format!(
-                "spec.storage.urlSecretRef.key: secret {name} has no text under {key}: put the URL of the store there"
-            )));
-        };
         let problem = |message: String| Problem {
             reason: "StoreUnavailable",
             message: format!("secret {name}, key {key}: {message}"),
         };
-        match tokio::time::timeout(OPENS_WITHIN, darkages_store::open(url.trim(), &owner.spec.world)).await {
+        match tokio::time::timeout(OPENS_WITHIN, darkages_store::open(url, &owner.spec.world)).await {
             Ok(Ok(store)) => {
                 let reach = Arc::new(Reach::watch(Arc::clone(&store), &Handle::current()));
                 Ok(Self { store, reach })
@@ -169,6 +150,35 @@ impl WorldStore {
         let Ok(Ok(lease)) = look else { return false };
         lease.is_none_or(|lease| !lease.is_live() || lease.zone != *zone)
     }
+}
+
+/// The URL of the store that the secret of a `ZoneServer` names.
+///
+/// # Errors
+/// What is wrong and what to do.
+pub async fn store_url(secrets: &Api<Secret>, owner: &ZoneServer) -> Result<String, Problem> {
+    let reference = &owner.spec.storage.url_secret_ref;
+    let (name, key) = (&reference.name, &reference.key);
+    let problem = |message| Problem { reason: "StoreSecretMissing", message };
+    let secret = match within(Call::Read, secrets.get_opt(name)).await {
+        Ok(Some(secret)) => secret,
+        Ok(None) => {
+            let namespace = owner.namespace().unwrap_or_default();
+            let message = format!(
+                "spec.storage.urlSecretRef.name: there is no secret {name} in namespace {namespace}: make one with the URL of the store under {key}"
+            );
+            return Err(problem(message));
+        }
+        Err(error) => {
+            return Err(problem(format!("spec.storage.urlSecretRef.name: reading secret {name}: {error}")));
+        }
+    };
+    let Some(url) = text(&secret, key) else {
+        return Err(problem(format!(
+            "spec.storage.urlSecretRef.key: secret {name} has no text under {key}: put the URL of the store there"
+        )));
+    };
+    Ok(url.trim().to_owned())
 }
 
 fn read(document: &TopologyDocument) -> Result<Topology, Problem> {

@@ -1,13 +1,20 @@
 //! The operator against a real API server: who leads, and what it makes and says before any pod runs.
 
 mod leader;
+mod metrics_api;
+mod scaler;
 mod steward;
 
 use std::time::Duration;
 
+use darkages_controller::leader::{Leadership, Stand};
+use darkages_controller::operator::LEASE;
+use darkages_crds::ZoneServer;
 use darkages_servers::kubernetes::Cluster;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Client, Config, CustomResourceExt as _};
 use tokio::time::Instant;
 
 /// How long anything may take on a machine that has other things to do.
@@ -21,6 +28,23 @@ async fn client() -> Client {
     let kubeconfig = Kubeconfig::read_from(Cluster::shared().kubeconfig()).expect("a kubeconfig");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     Client::try_from(config.expect("it names a server")).expect("a client")
+}
+
+/// Stands for the lease of operators in this namespace.
+fn stand(client: &Client, namespace: &str, identity: &str) -> Leadership {
+    let (namespace, identity) = (namespace.to_owned(), identity.to_owned());
+    Leadership::stand(client.clone(), Stand { namespace, lease: LEASE, identity, address: None })
+}
+
+/// Installs the definition of `ZoneServer`, unless that is done.
+async fn define(client: &Client) {
+    let definitions = Api::<CustomResourceDefinition>::all(client.clone());
+    let definition = ZoneServer::crd();
+    let params = PatchParams::apply("test").force();
+    let name = definition.metadata.name.clone().expect("it has a name");
+    definitions.patch(&name, &params, &Patch::Apply(&definition)).await.expect("the definition is taken");
+    let all = Api::<ZoneServer>::all(client.clone());
+    until("the definition is served", async || all.list(&ListParams::default()).await.ok().map(drop)).await;
 }
 
 /// Waits until a look finds something.

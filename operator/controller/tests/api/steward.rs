@@ -1,7 +1,11 @@
 //! What a steward makes and says.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use darkages_controller::fleet::Fleet;
+use darkages_controller::gallery::Gallery;
+use darkages_controller::metrics::Metrics;
 use darkages_controller::operator::{OperatorConfig, run};
 use darkages_crds::ZoneServer;
 use darkages_servers::kubernetes::Cluster;
@@ -13,7 +17,7 @@ use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::{client, until};
+use super::{client, define, stand, until};
 
 /// A namespace with an operator of its own.
 struct Scene {
@@ -24,13 +28,14 @@ struct Scene {
 
 fn operator(client: &Client, namespace: &str) -> JoinHandle<()> {
     static STARTED: AtomicU32 = AtomicU32::new(0);
-    let config = OperatorConfig {
-        watched: Some(namespace.to_owned()),
-        namespace: namespace.to_owned(),
-        identity: format!("operator-{}", STARTED.fetch_add(1, Ordering::Relaxed)),
-        zone_image: "zone-server:test".to_owned(),
-    };
-    tokio::spawn(run(client.clone(), config))
+    let identity = format!("operator-{}", STARTED.fetch_add(1, Ordering::Relaxed));
+    let mut leadership = stand(client, namespace, &identity);
+    let fleet = Arc::new(Fleet::watch(client, Some(namespace)));
+    let metrics = Metrics::new(Arc::clone(&fleet), leadership.mandate());
+    let config =
+        OperatorConfig { identity, zone_image: "zone-server:test".to_owned(), metrics, gallery: Gallery::default() };
+    let client = client.clone();
+    tokio::spawn(async move { run(client, config, fleet, &mut leadership).await })
 }
 
 impl Drop for Scene {
@@ -42,16 +47,7 @@ impl Drop for Scene {
 impl Scene {
     async fn new() -> Self {
         let (client, namespace) = (client().await, Cluster::shared().new_namespace());
-        let definitions: Api<
-            k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-        > = Api::all(client.clone());
-        let definition = <ZoneServer as kube::CustomResourceExt>::crd();
-        let params = PatchParams::apply("test").force();
-        let name = definition.metadata.name.clone().expect("it has a name");
-        definitions.patch(&name, &params, &Patch::Apply(&definition)).await.expect("the definition is taken");
-        let zone_servers = Api::<ZoneServer>::namespaced(client.clone(), &namespace);
-        until("the definition is served", async || zone_servers.list(&ListParams::default()).await.ok().map(drop))
-            .await;
+        define(&client).await;
         let restricted = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
         let namespaces = Api::<Namespace>::all(client.clone());
         namespaces.patch(&namespace, &PatchParams::default(), &Patch::Merge(restricted)).await.expect("it is labelled");

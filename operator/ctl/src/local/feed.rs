@@ -2,59 +2,37 @@
 
 use std::time::Duration;
 
-use darkages_directory::timeline::{EventKind, Sample, Timeline};
-use darkages_directory::view::{Dot, WorldView, ZoneState, ZoneView};
-use darkages_plan::{Change, Life, Look, Operation};
+use darkages_controller::gallery::Scene;
+use darkages_directory::feed::Feed as Pictures;
+use darkages_directory::timeline::EventKind;
+use darkages_directory::view::WorldView;
+use darkages_plan::{Change, Look, Operation};
 use darkages_topology::world::UNITS_PER_METRE;
-use darkages_topology::{Axis, Rect, ShardId, Topology, ZoneEndpoint};
-
-/// Time between two samples of the charts, in milliseconds.
-const SAMPLE_EVERY_MS: u64 = 1_000;
+use darkages_topology::{Axis, ShardId, Topology};
 
 /// What the pictures remember from one to the next.
 #[derive(Debug, Default)]
 pub struct Feed {
-    timeline: Timeline,
-    sampled_at_ms: u64,
+    pictures: Pictures,
 }
 
 impl Feed {
     /// The picture of this moment.
     pub fn picture(&mut self, unix_ms: u64, map: &Topology, looks: &[Look], capacity: u32) -> WorldView {
-        let standby = looks.iter().filter(|look| look.life == Life::Standby).count();
-        let mut view = WorldView {
-            unix_ms,
-            revision: map.revision(),
-            capacity,
-            standby: u32::try_from(standby).unwrap_or(u32::MAX),
-            ..WorldView::unknown(map.bounds())
-        };
-        for shard in map.shards() {
-            show(&mut view, shard.id, shard.zone.as_ref(), Some(shard.bounds), looks);
-        }
-        for retiring in map.retiring() {
-            show(&mut view, retiring.id, Some(&retiring.zone), None, looks);
-        }
-        if unix_ms.saturating_sub(self.sampled_at_ms) >= SAMPLE_EVERY_MS {
-            self.sampled_at_ms = unix_ms;
-            let zones = u16::try_from(map.shards().len()).unwrap_or(u16::MAX);
-            let sample = Sample { unix_ms, players: view.players(), tick_p99_us: view.tick_p99_us(), zones };
-            self.timeline.sample(sample);
-        }
-        view.timeline = self.timeline.clone();
-        view
+        let scene = Scene { unix_ms, map: map.clone(), capacity, looks: looks.to_vec(), events: Vec::new() };
+        self.pictures.picture(&scene.picture())
     }
 
     /// The map was changed.
     pub fn changed(&mut self, unix_ms: u64, operation: &Operation) -> String {
         let (kind, text) = told(&operation.change);
-        self.timeline.record(unix_ms, kind, order(&operation.change), text.clone());
+        self.pictures.record(unix_ms, kind, order(&operation.change), text.clone());
         text
     }
 
     /// Something happened that changes no zone.
     pub fn noted(&mut self, unix_ms: u64, text: String) {
-        self.timeline.record(unix_ms, EventKind::Note, Vec::new(), text);
+        self.pictures.record(unix_ms, EventKind::Note, Vec::new(), text);
     }
 
     /// An operation is over.
@@ -62,32 +40,9 @@ impl Feed {
         let Change::Split { shard, cut, new, .. } = &operation.change else { return None };
         let text =
             format!("{} players walked from {shard} to {new} in {:.1} s", cut.moved_players(), took.as_secs_f64());
-        self.timeline.record(unix_ms, EventKind::Note, vec![*shard, *new], text.clone());
+        self.pictures.record(unix_ms, EventKind::Note, vec![*shard, *new], text.clone());
         Some(text)
     }
-}
-
-fn show(view: &mut WorldView, shard: ShardId, zone: Option<&ZoneEndpoint>, bounds: Option<Rect>, looks: &[Look]) {
-    let look = zone.and_then(|zone| looks.iter().find(|look| look.endpoint == *zone && look.shard == Some(shard)));
-    let index = u16::try_from(view.zones.len()).unwrap_or(u16::MAX);
-    if let Some(look) = look {
-        let dots = look.handles.iter().zip(&look.positions);
-        view.dots.extend(dots.map(|(&handle, &position)| Dot { handle, position, zone: index }));
-    }
-    let state = match look.map(|look| look.life) {
-        None | Some(Life::Standby | Life::Acquiring) => ZoneState::Starting,
-        Some(Life::Serving) if bounds.is_some() => ZoneState::Serving,
-        Some(Life::Serving | Life::Retiring) => ZoneState::Draining,
-        Some(Life::Over) => ZoneState::Silent,
-    };
-    view.zones.push(ZoneView {
-        shard,
-        zone: zone.cloned(),
-        bounds,
-        state,
-        players: look.map_or(0, |look| u32::try_from(look.positions.len()).unwrap_or(u32::MAX)),
-        tick_p99_us: look.map_or(0, |look| u32::try_from(look.tick_p99.as_micros()).unwrap_or(u32::MAX)),
-    });
 }
 
 /// The shards of a change, the one that keeps or takes the ground first, as the page draws it.

@@ -1,4 +1,5 @@
-//! The authority of one `ZoneServer`'s control API: who may tell its zones what to do. Pure but for its randomness.
+//! Authorities that the operator makes and keeps in secrets: of the control API of one `ZoneServer`, who may tell its zones what
+//! to do, and of its own metrics API, which the API server asks. Pure but for their randomness.
 //!
 //! There are always two authorities, and the next one is trusted long before it signs anything, so that no exchange ever
 //! meets somebody who has not heard of it: at a rotation the next becomes the current one, a new next is made, and the old
@@ -6,21 +7,16 @@
 
 use std::collections::BTreeMap;
 
-use darkages_crds::ZoneServer;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
-
-use super::names;
-
-/// The name by which zones are known in their certificate. It is resolved nowhere: the operator dials addresses of pods.
-pub const ZONE_NAME: &str = "zone.darkages.io";
 
 /// How long an authority signs.
 const ROTATE_AFTER_DAYS: i64 = 90;
@@ -30,16 +26,12 @@ const ROTATE_AFTER_DAYS: i64 = 90;
 const AUTHORITY_DAYS: i64 = 3 * ROTATE_AFTER_DAYS + 30;
 
 /// How long a certificate is valid. Less than an authority stays trusted after it has signed for the last time.
-const CERTIFICATE_DAYS: i64 = 60;
-
-/// A certificate of the zones that is valid for less than this is replaced.
-const RENEW_BEFORE_DAYS: i64 = 30;
+pub const CERTIFICATE_DAYS: i64 = 60;
 
 /// Clocks that are behind ours by less than this take our certificates.
 const CLOCKS_DIFFER_DAYS: i64 = 1;
 
 const ROTATE_AT: &str = "darkages.io/rotate-at";
-const RENEW_AT: &str = "darkages.io/renew-at";
 
 /// A certificate and its key, PEM.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,14 +44,14 @@ pub struct Pair {
 
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A zone, which answers.
-    Zone,
-    /// The operator, which asks.
-    Operator,
+pub enum Purpose<'a> {
+    /// Whoever answers, under this name.
+    Server(&'a str),
+    /// Whoever asks.
+    Client,
 }
 
-/// The authorities of one `ZoneServer`.
+/// The authorities for one purpose.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authority {
     current: Pair,
@@ -80,7 +72,7 @@ pub enum AuthorityError {
         part: &'static str,
     },
     /// Keys and certificates cannot be made, or the key of the authority is none.
-    #[error("signing for the control API: {0}")]
+    #[error("making a certificate: {0}")]
     Sign(#[from] rcgen::Error),
     /// The clock is beyond all calendars.
     #[error("the clock of this machine: {0}")]
@@ -121,10 +113,10 @@ impl Authority {
     ///
     /// # Errors
     /// When the authority's key is none, or keys cannot be made.
-    pub fn issue(&self, purpose: Purpose, now: Timestamp) -> Result<Pair, AuthorityError> {
+    pub fn issue(&self, purpose: Purpose<'_>, now: Timestamp) -> Result<Pair, AuthorityError> {
         let (names, usage) = match purpose {
-            Purpose::Zone => (vec![ZONE_NAME.to_owned()], ExtendedKeyUsagePurpose::ServerAuth),
-            Purpose::Operator => (Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
+            Purpose::Server(name) => (vec![name.to_owned()], ExtendedKeyUsagePurpose::ServerAuth),
+            Purpose::Client => (Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
         };
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, "darkages control");
@@ -152,9 +144,9 @@ impl Authority {
         })
     }
 
-    /// The secret that keeps them.
+    /// The secret that keeps them, of this name and with these owners.
     #[must_use]
-    pub fn secret(&self, owner: &ZoneServer) -> Secret {
+    pub fn secret(&self, metadata: ObjectMeta) -> Secret {
         let Self { current, next, previous, rotate_at } = self;
         let mut data = vec![
             ("current.crt", &current.certificate),
@@ -163,44 +155,17 @@ impl Authority {
             ("next.key", &next.key),
         ];
         data.extend(previous.as_ref().map(|previous| ("previous.crt", previous)));
-        secret(owner, names::authority_secret(&owner.name_any()), "Opaque", data, Some((ROTATE_AT, *rotate_at)))
-    }
-
-    /// The secret that zones mount: the one that there is, or another one when its certificate ends soon or it does not trust
-    /// whom it should.
-    ///
-    /// # Errors
-    /// When nothing can be signed.
-    pub fn zone_secret(
-        &self,
-        owner: &ZoneServer,
-        there: Option<&Secret>,
-        now: Timestamp,
-    ) -> Result<Secret, AuthorityError> {
-        let name = names::zone_secret(&owner.name_any());
-        let good = there.and_then(|there| {
-            let pair = Pair { certificate: text(there, "tls.crt")?, key: text(there, "tls.key")? };
-            Some((pair, moment(there, RENEW_AT).filter(|renew_at| now < *renew_at)?))
-        });
-        let (pair, renew_at) = match good {
-            Some(good) => good,
-            None => (self.issue(Purpose::Zone, now)?, in_days(now, CERTIFICATE_DAYS - RENEW_BEFORE_DAYS)?),
-        };
-        let trusted = self.trusted();
-        let data = vec![("tls.crt", &pair.certificate), ("tls.key", &pair.key), ("ca.crt", &trusted)];
-        Ok(secret(owner, name, "kubernetes.io/tls", data, Some((RENEW_AT, renew_at))))
+        secret(metadata, "Opaque", data, Some((ROTATE_AT, *rotate_at)))
     }
 }
 
 /// A secret of texts.
-pub(super) fn secret(
-    owner: &ZoneServer,
-    name: String,
+pub(crate) fn secret(
+    mut metadata: ObjectMeta,
     type_: &str,
     data: Vec<(&str, &String)>,
     at: Option<(&str, Timestamp)>,
 ) -> Secret {
-    let mut metadata = names::metadata(owner, name);
     metadata.annotations = at.map(|(key, at)| BTreeMap::from([(key.to_owned(), at.to_string())]));
     let bytes = |text: &String| ByteString(text.clone().into_bytes());
     Secret {
@@ -212,12 +177,13 @@ pub(super) fn secret(
 }
 
 /// A value of a secret.
-pub(super) fn text(secret: &Secret, key: &str) -> Option<String> {
+pub(crate) fn text(secret: &Secret, key: &str) -> Option<String> {
     let ByteString(bytes) = secret.data.as_ref()?.get(key)?;
     String::from_utf8(bytes.clone()).ok().filter(|text| !text.is_empty())
 }
 
-fn moment(secret: &Secret, annotation: &str) -> Option<Timestamp> {
+/// A moment that a secret is marked with.
+pub(crate) fn moment(secret: &Secret, annotation: &str) -> Option<Timestamp> {
     secret.metadata.annotations.as_ref()?.get(annotation)?.parse().ok()
 }
 
@@ -249,7 +215,8 @@ fn valid_for(params: &mut CertificateParams, now: Timestamp, days: i64) -> Resul
     Ok(())
 }
 
-fn in_days(now: Timestamp, days: i64) -> Result<Timestamp, AuthorityError> {
+/// The moment so many days later.
+pub(crate) fn in_days(now: Timestamp, days: i64) -> Result<Timestamp, AuthorityError> {
     const HOURS: i64 = 24;
     Ok(now.checked_add((days * HOURS).hours())?)
 }
@@ -260,11 +227,6 @@ mod tests {
 
     fn day(days: i64) -> Timestamp {
         in_days("2026-01-01T00:00:00Z".parse().expect("a moment"), days).expect("not so far")
-    }
-
-    fn owner() -> ZoneServer {
-        let spec = serde_json::json!({"world": "w", "bounds": {"minX": 0, "minY": 0, "maxX": 1, "maxY": 1}});
-        ZoneServer::new("meadow", serde_json::from_value(spec).expect("it is one"))
     }
 
     #[test]
@@ -281,24 +243,11 @@ mod tests {
     #[test]
     fn a_secret_keeps_the_authorities() {
         let authority = Authority::new(day(0)).expect("keys").at(day(90)).expect("keys");
-        let mut secret = authority.secret(&owner());
+        let mut secret =
+            authority.secret(ObjectMeta { name: Some("meadow-authority".into()), ..ObjectMeta::default() });
         assert!(Authority::read(&secret).expect("as it was written") == authority);
         secret.data.as_mut().expect("it has data").remove("next.key");
         let error = Authority::read(&secret).err().expect("it is broken").to_string();
         assert!(error.starts_with("secret meadow-authority: next.key is missing"), "{error}");
-    }
-
-    #[test]
-    fn zones_keep_their_certificate_until_it_ends_soon_and_hear_of_new_authorities_at_once() {
-        let authority = Authority::new(day(0)).expect("keys");
-        let first = authority.zone_secret(&owner(), None, day(0)).expect("it signs");
-        let later = authority.zone_secret(&owner(), Some(&first), day(29)).expect("it signs");
-        assert_eq!(first.data, later.data);
-        let renewed = authority.zone_secret(&owner(), Some(&first), day(31)).expect("it signs");
-        assert_ne!(text(&first, "tls.crt"), text(&renewed, "tls.crt"));
-        let rotated = authority.at(day(90)).expect("keys");
-        let told = rotated.zone_secret(&owner(), Some(&renewed), day(40)).expect("it signs");
-        assert_eq!(text(&renewed, "tls.crt"), text(&told, "tls.crt"));
-        assert_eq!(text(&told, "ca.crt"), Some(rotated.trusted()));
     }
 }
