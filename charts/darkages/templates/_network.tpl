@@ -25,6 +25,16 @@
   podSelector: {matchLabels: {{ include "darkages.selector" (list . "zone-operator") | fromYaml | toJson }}}
 {{- end }}
 
+{{- /* The pods of directories, wherever they are. */}}
+{{- define "darkages.peerDirectories" -}}
+{{- $places := list }}
+{{- range .Values.directories }}
+{{- $places = append $places ((include "darkages.directory" (list $ .) | fromJson).namespace) }}
+{{- end -}}
+- namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: {{ uniq $places | toJson }}}]}
+  podSelector: {matchLabels: {{ include "darkages.selector" (list . "zone-directory") | fromYaml | toJson }}}
+{{- end }}
+
 {{- define "darkages.zonePods" -}}
 {app.kubernetes.io/name: zone-server, app.kubernetes.io/managed-by: zone-operator}
 {{- end }}
