@@ -45,7 +45,8 @@ impl Machine {
             environment.split(|byte| *byte == 0).any(|variable| variable == named.as_bytes())
         };
         let processes = fs::read_dir("/proc").expect("it is Linux").flatten().map(|entry| entry.path());
-        let found = processes.filter(|process| is_it(process)).filter_map(|process| Some(process.file_name()?.to_owned()));
+        let found =
+            processes.filter(|process| is_it(process)).filter_map(|process| Some(process.file_name()?.to_owned()));
         let found: Vec<_> = found.collect();
         assert!(!found.is_empty(), "pod {pod} runs no program here");
         let killed = Command::new("kill").arg("-KILL").args(found).status().expect("kill runs");

@@ -21,6 +21,9 @@ const STARTS_WITHIN: Duration = Duration::from_secs(90);
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const INSIDE_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long bots may take to leave.
+const LEFT_WITHIN: Duration = Duration::from_secs(60);
+
 const REDIS: &str = include_str!("../manifests/redis.yaml");
 const DIRECTORY: &str = include_str!("../manifests/directory.yaml");
 
@@ -229,12 +232,17 @@ impl Bots {
         self.swarm.progress().inside
     }
 
-    /// Lets them leave now.
-    pub fn stop(&self) {
+    /// Lets them leave, and gives their report.
+    ///
+    /// # Panics
+    /// When they do not come to an end.
+    #[must_use]
+    pub fn leave(self) -> Ended {
         self.swarm.stop();
+        self.end(LEFT_WITHIN)
     }
 
-    /// Waits until they have left, and gives their report.
+    /// Waits until they have left by themselves, and gives their report.
     ///
     /// # Panics
     /// When they do not come to an end.

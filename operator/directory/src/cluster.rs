@@ -69,15 +69,21 @@ impl ClusterWorld {
         Self { client, namespace, name }
     }
 
-    /// The `ZoneServer`.
+    /// The `ZoneServer`; waits until there is one.
     ///
     /// # Errors
-    /// When there is no such `ZoneServer` or the API server does not let us see it.
+    /// When the API server does not let us see it.
     pub async fn found(&self) -> Result<ZoneServer, ClusterError> {
         let what = format!("reading ZoneServer {} in namespace {}", self.name, self.namespace);
         let api = Api::<ZoneServer>::namespaced(self.client.clone(), &self.namespace);
-        let found = answer(&what, api.get_opt(&self.name)).await?;
-        found.ok_or_else(|| ClusterError::Missing(format!("{what}: there is none: apply it, or give another name")))
+        if let Some(found) = answer(&what, api.get_opt(&self.name)).await? {
+            return Ok(found);
+        }
+        tracing::info!(name = self.name, namespace = self.namespace, "waits for its ZoneServer");
+        let there = |found: Option<&ZoneServer>| found.is_some();
+        let found = wait::await_condition(api, &self.name, there).await;
+        let found = found.map_err(|error| ClusterError::Missing(format!("{what}: {error}")))?;
+        found.ok_or_else(|| ClusterError::Missing(format!("{what}: it is gone again")))
     }
 
     /// A value of a secret in the world's namespace; waits until there is one.

@@ -18,6 +18,7 @@ mod page;
 pub mod pick;
 pub mod refusal;
 pub mod serve;
+pub mod shop;
 pub mod spawn;
 pub mod stream;
 pub mod timeline;

@@ -16,6 +16,7 @@ use darkages_directory::join::join_routes;
 use darkages_directory::limit::Rate;
 use darkages_directory::operator;
 use darkages_directory::serve::serve;
+use darkages_directory::shop::Shop;
 use darkages_directory::spawn::scatter;
 use darkages_directory::stream::Broadcast;
 use darkages_directory::view::WorldView;
@@ -100,6 +101,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let config = Config::infer().await.context("finding the API server: run in a pod, or give KUBECONFIG")?;
     let client = Client::try_from(config).context("connecting to the API server")?;
     let listener = tokio::net::TcpListener::bind(http).await.with_context(|| format!("--http {http}"))?;
+    let (closing, closed) = watch::channel(false);
+    let shop = Shop::default();
+    let serving = tokio::spawn(serve(listener, shop.routes(), closed.clone()));
     let world = ClusterWorld::new(client, namespace.clone(), zone_server.clone());
     let found = world.found().await?;
     let key_secret = format!("{zone_server}-world-key");
@@ -111,7 +115,6 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let store = darkages_store::open(url.trim(), &found.spec.world).await?;
     let bounds = Rect::try_from(found.spec.bounds).context("spec.bounds")?;
     let (publish, watched) = watch::channel(Arc::new(WorldView::unknown(bounds)));
-    let (closing, closed) = watch::channel(false);
     let desk = Desk::new(DeskConfig {
         world_name: found.spec.world,
         world: watched.clone(),
@@ -139,7 +142,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         }
         std::future::pending::<()>().await;
     };
-    let serving = tokio::spawn(serve(listener, routes, closed));
+    shop.open(routes);
     tokio::select! {
         () = asked => {}
         () = world.follow(seen, publish) => anyhow::bail!("the watch of the ZoneServer has ended"),

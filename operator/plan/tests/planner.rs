@@ -320,7 +320,7 @@ fn a_world_that_is_made_ready_for_a_crowd_is_halved_where_nobody_is() {
     // Of two in which nobody is, the larger one.
     let mut observed = two_shards(vec![], vec![]);
     let (map, _) = observed.map.split(ShardId(2), Axis::Y, 200 * 64, Side::Low, Some(zone(3))).expect("inside");
-    observed.reports.insert(ShardId(3), report(&map, vec![]));
+    observed.reports = (1..=3).map(|id| (ShardId(id), report(&map, vec![]))).collect();
     observed.map = map;
     observed.desired_shards = Some(4);
     let plan = planner().plan(&observed);

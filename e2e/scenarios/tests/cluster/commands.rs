@@ -9,6 +9,8 @@ use darkages_scenarios::until;
 use darkages_scenarios::world::World;
 use serde_json::{Value, json};
 
+use super::LENGTH_SECONDS;
+
 /// What a command says, or its exit code and what it complains of.
 fn darkages(world: &World, arguments: &[&str]) -> Result<String, (Option<i32>, String)> {
     // Beside the folder of this test's own program.
@@ -29,8 +31,9 @@ fn darkages(world: &World, arguments: &[&str]) -> Result<String, (Option<i32>, S
 #[ignore = "needs a cluster: make e2e"]
 fn people_see_a_world_and_move_what_is_in_it() {
     let world = World::prepare("commands");
-    let bots = world.played(&json!({"replicas": 2}), Workload::Spread, 60, 90, false);
-    let said = |arguments: &[&str]| darkages(&world, arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error:?}"));
+    let bots = world.played(&json!({"replicas": 2}), Workload::Spread, 60, LENGTH_SECONDS, false);
+    let said =
+        |arguments: &[&str]| darkages(&world, arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error:?}"));
 
     let rows: Value = until("everybody is counted", Duration::from_secs(20), || {
         let rows: Value = serde_json::from_str(&said(&["top", "meadow", "--json"])).expect("JSON");
@@ -77,6 +80,5 @@ fn people_see_a_world_and_move_what_is_in_it() {
     assert!(refused(&["plan", "meadow/99"]).1.contains("there is no such shard: the shards are meadow/"));
     assert!(refused(&["move", "meadow"]).1.contains("give one like meadow/1"));
     assert!(refused(&["drain", "nowhere"]).1.contains("there is no node nowhere"));
-    bots.stop();
-    super::nobody_noticed(&bots.end(Duration::from_secs(60)));
+    super::nobody_noticed(&bots.leave());
 }

@@ -9,6 +9,8 @@ use darkages_scenarios::world::World;
 use darkages_scenarios::{Kubectl, Machine, operator, until};
 use serde_json::json;
 
+use super::LENGTH_SECONDS;
+
 /// Nobody is missing, and what was acknowledged is there, once. A crash may take back what was not: a moment of walking.
 fn everybody_came_back(ended: &Ended) -> SwarmReport {
     let Ended { report, history } = ended;
@@ -23,7 +25,7 @@ fn everybody_came_back(ended: &Ended) -> SwarmReport {
 #[ignore = "needs a cluster: make e2e"]
 fn a_zone_that_is_killed_is_replaced_and_its_players_come_back() {
     let world = World::prepare("crash");
-    let bots = world.played(&json!({"replicas": 2}), Workload::Trade, 60, 40, true);
+    let bots = world.played(&json!({"replicas": 2}), Workload::Trade, 60, 25, true);
     let victim = world.serving()[0].clone();
     // From the node, as nothing in the pod could: kill -9 of its process, found by the name that it was started with.
     let killed = Command::new("pkill").args(["-KILL", "--full", "--", &format!("--zone={victim}")]).status();
@@ -45,7 +47,7 @@ fn a_zone_that_is_killed_is_replaced_and_its_players_come_back() {
 #[ignore = "needs a cluster: make e2e"]
 fn a_pod_that_is_deleted_without_grace_is_replaced_and_its_players_come_back() {
     let world = World::prepare("deleted");
-    let bots = world.played(&json!({"replicas": 2}), Workload::Trade, 60, 30, true);
+    let bots = world.played(&json!({"replicas": 2}), Workload::Trade, 60, 25, true);
     let victim = world.serving()[0].clone();
     world.kubectl.run(&["delete", "pod", &victim, "--grace-period=0", "--force"]);
     until("another zone has its ground", Duration::from_secs(20), || {
@@ -61,7 +63,7 @@ fn a_pod_that_is_deleted_without_grace_is_replaced_and_its_players_come_back() {
 #[ignore = "needs a cluster: make e2e"]
 fn nobody_notices_when_both_operators_are_killed_and_what_was_asked_for_is_done_after_all() {
     let world = World::prepare("operator");
-    let bots = world.played(&json!({}), Workload::Spread, 60, 60, false);
+    let bots = world.played(&json!({}), Workload::Spread, 60, LENGTH_SECONDS, false);
     let system = Kubectl::given(operator::NAMESPACE);
     world.kubectl.run(&["scale", "zoneserver/meadow", "--replicas=2"]);
     system.run(&[
@@ -74,7 +76,7 @@ fn nobody_notices_when_both_operators_are_killed_and_what_was_asked_for_is_done_
     ]);
     let took = world.until_settled(2, Duration::from_secs(45));
     println!("2 shards {:.1} s after both operators were killed", took.as_secs_f64());
-    super::nobody_noticed(&bots.end(Duration::from_secs(90)));
+    super::nobody_noticed(&bots.leave());
 }
 
 #[test]
@@ -82,15 +84,15 @@ fn nobody_notices_when_both_operators_are_killed_and_what_was_asked_for_is_done_
 fn the_zones_of_a_node_that_is_gone_are_replaced_and_their_players_come_back() {
     let Some(machine) = Machine::of_the_cluster() else { return };
     let world = World::prepare("node");
-    // A zone in reserve on each of two nodes.
+    // Three zones on each of two nodes, four of which serve: so there is at least one on each that does.
     let spread = json!([{
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "DoNotSchedule",
         "labelSelector": {"matchLabels": {"darkages.io/zone-server": "meadow"}},
     }]);
-    let spec = json!({"replicas": 2, "standby": 2, "template": {"topologySpreadConstraints": spread}});
-    let bots = world.played(&spec, Workload::Trade, 60, 50, true);
+    let spec = json!({"replicas": 4, "standby": 2, "template": {"topologySpreadConstraints": spread}});
+    let bots = world.played(&spec, Workload::Trade, 60, 35, true);
     let kept = world.node_of("redis").expect("the store is on a node");
     let on_the_other = |pod: &String| world.node_of(pod).filter(|node| *node != kept);
     let victims: Vec<String> = world.serving().into_iter().filter(|pod| on_the_other(pod).is_some()).collect();
@@ -98,7 +100,7 @@ fn the_zones_of_a_node_that_is_gone_are_replaced_and_their_players_come_back() {
     let dead = machine.kill_node(&node);
     let (_, took) = until("other zones have its shards", Duration::from_secs(15), || {
         let now = world.serving();
-        (now.len() == 2 && !now.iter().any(|pod| victims.contains(pod))).then_some(())
+        (now.len() == 4 && !now.iter().any(|pod| victims.contains(pod))).then_some(())
     });
     let ready = world.until_ready(Duration::from_secs(15));
     let report = everybody_came_back(&bots.end(Duration::from_secs(90)));
@@ -126,13 +128,14 @@ fn nobody_notices_when_the_api_server_is_away_for_a_minute() {
     const AWAY: Duration = Duration::from_secs(60);
     let Some(machine) = Machine::of_the_cluster() else { return };
     let world = World::prepare("api-server");
-    let bots = world.played(&json!({"replicas": 2}), Workload::Border, 100, 80, false);
+    let bots =
+        world.played(&json!({"replicas": 2, "cooldownSeconds": 1}), Workload::Border, 300, LENGTH_SECONDS, false);
     let paused = machine.pause_api_server();
     let began = Instant::now();
     until("a minute is over", AWAY + Duration::from_secs(5), || (began.elapsed() >= AWAY).then_some(()));
-    assert_eq!(bots.inside(), 100);
+    assert_eq!(bots.inside(), 300);
     drop(paused);
-    let ended = bots.end(Duration::from_secs(90));
+    let ended = bots.leave();
     assert!(ended.report.handoffs_seen > 0, "the border was crossed meanwhile");
     super::nobody_noticed(&ended);
     world.kubectl.run(&["scale", "zoneserver/meadow", "--replicas=3"]);
@@ -150,14 +153,20 @@ fn an_operator_that_is_killed_in_any_phase_of_a_change_leaves_it_to_the_next_one
         let template = json!({"env": [{"name": "RELEASE", "value": release.to_string()}]});
         json!({"replicas": replicas, "merge": cold, "cooldownSeconds": 1, "template": template})
     };
-    let bots = world.played(&spec(1, 0), Workload::Spread, 60, 240, false);
+    let bots = world.played(&spec(1, 0), Workload::Spread, 60, LENGTH_SECONDS, false);
     let system = Kubectl::given(operator::NAMESPACE);
-    let kill_leader = || {
-        let lease = system.get(&["lease/darkages-operator"]).expect("there is one");
-        let holder = lease["spec"]["holderIdentity"].as_str().expect("somebody leads").to_owned();
+    let mut killed: Vec<String> = Vec::new();
+    let mut kill_leader = || {
+        let lives = || {
+            let lease = system.get(&["lease/darkages-operator"])?;
+            let holder = lease["spec"]["holderIdentity"].as_str().filter(|holder| !holder.is_empty())?.to_owned();
+            (!killed.contains(&holder)).then_some(holder)
+        };
+        let (holder, _) = until("an operator leads that lives", Duration::from_secs(30), lives);
         machine.kill_pod(&holder);
         // A new pod, which a kubelet starts at once; programs that end again and again are made to wait.
         system.run(&["delete", "pod", &holder, "--grace-period=0", "--force", "--wait=false"]);
+        killed.push(holder.clone());
         holder
     };
     let mut release = 0;
@@ -180,17 +189,16 @@ fn an_operator_that_is_killed_in_any_phase_of_a_change_leaves_it_to_the_next_one
                 }
             };
             let (seen, _) = until("the change is under way", Duration::from_secs(30), is_in_phase);
-            let killed = kill_leader();
+            let holder = kill_leader();
             let done = || {
                 let moved = change != "move" || world.serving().iter().all(|pod| !serving.contains(pod));
                 moved.then_some(())
             };
             until("everything is on new pods", Duration::from_secs(60), done);
             let took = world.until_settled(shards, Duration::from_secs(60));
-            println!("{change}: {killed} killed when it was {seen}; settled {:.1} s later", took.as_secs_f64());
+            println!("{change}: {holder} killed when it was {seen}; settled {:.1} s later", took.as_secs_f64());
         }
     }
     assert_eq!(bots.inside(), 60);
-    bots.stop();
-    super::nobody_noticed(&bots.end(Duration::from_secs(60)));
+    super::nobody_noticed(&bots.leave());
 }

@@ -7,6 +7,8 @@ use darkages_scenarios::until;
 use darkages_scenarios::world::World;
 use serde_json::{Value, json};
 
+use super::LENGTH_SECONDS;
+
 #[test]
 #[ignore = "needs a cluster: make e2e"]
 fn a_secret_that_is_missing_is_named_until_it_is_there() {
@@ -26,7 +28,7 @@ fn a_secret_that_is_missing_is_named_until_it_is_there() {
 #[ignore = "needs a cluster: make e2e"]
 fn an_image_that_cannot_be_pulled_is_told_and_players_stay_where_they_are() {
     let world = World::prepare("image");
-    let bots = world.played(&json!({}), Workload::Spread, 20, 25, false);
+    let bots = world.played(&json!({}), Workload::Spread, 20, LENGTH_SECONDS, false);
     let serving = world.serving();
     world.apply(&json!({"template": {"image": "localhost/darkages/nowhere:1"}}));
     let (told, _) = until("what is wrong is told", Duration::from_secs(30), || {
@@ -35,7 +37,7 @@ fn an_image_that_cannot_be_pulled_is_told_and_players_stay_where_they_are() {
     assert!(told.2.contains("ErrImage") || told.2.contains("ImagePull"), "{told:?}");
     assert_eq!(world.serving(), serving);
     assert!(world.condition("Ready").is_some_and(|(holds, ..)| holds));
-    super::nobody_noticed(&bots.end(Duration::from_secs(60)));
+    super::nobody_noticed(&bots.leave());
     world.apply(&json!({"template": {"image": "localhost/darkages/zone-server:test"}}));
     until("the way back is taken", Duration::from_secs(60), || {
         world.condition("ScalingLimited").filter(|(holds, ..)| !holds)
@@ -46,7 +48,7 @@ fn an_image_that_cannot_be_pulled_is_told_and_players_stay_where_they_are() {
 #[ignore = "needs a cluster: make e2e"]
 fn what_cannot_be_is_refused_by_the_name_of_its_field_and_harms_nobody() {
     let world = World::prepare("refused");
-    let bots = world.played(&json!({"replicas": 2}), Workload::Spread, 20, 30, false);
+    let bots = world.played(&json!({"replicas": 2}), Workload::Spread, 20, LENGTH_SECONDS, false);
     let before = world.status()["topology"].clone();
     let refused = |arguments: &[&str], manifest: &Value| {
         world.kubectl.try_run(arguments, &manifest.to_string()).expect_err("the API server refuses it")
@@ -74,7 +76,7 @@ fn what_cannot_be_is_refused_by_the_name_of_its_field_and_harms_nobody() {
         "{said}"
     );
     assert_eq!(world.status()["topology"], before);
-    super::nobody_noticed(&bots.end(Duration::from_secs(60)));
+    super::nobody_noticed(&bots.leave());
     let pods = world.kubectl.run(&["get", "pods", "--selector", "darkages.io/zone-server=second", "--output", "name"]);
     assert_eq!(pods, "", "the second has none");
     // It waits for nothing when it goes.
@@ -85,7 +87,7 @@ fn what_cannot_be_is_refused_by_the_name_of_its_field_and_harms_nobody() {
 #[ignore = "needs a cluster: make e2e"]
 fn a_quota_is_told_and_heals_and_harms_nobody() {
     let world = World::prepare("quota");
-    let bots = world.played(&json!({}), Workload::Spread, 20, 45, false);
+    let bots = world.played(&json!({"cooldownSeconds": 1}), Workload::Spread, 20, LENGTH_SECONDS, false);
     let pods = world.kubectl.run(&["get", "pods", "--output", "name"]).lines().count();
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "pods"}, "spec": {"hard": {"pods": pods.to_string()}}});
     world.kubectl.apply(&quota.to_string());
@@ -107,5 +109,5 @@ fn a_quota_is_told_and_heals_and_harms_nobody() {
     world.kubectl.run(&["delete", "resourcequota/pods"]);
     let took = world.until_settled(3, Duration::from_secs(60));
     println!("3 shards {:.1} s after the quota was lifted", took.as_secs_f64());
-    super::nobody_noticed(&bots.end(Duration::from_secs(90)));
+    super::nobody_noticed(&bots.leave());
 }

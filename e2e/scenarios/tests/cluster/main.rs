@@ -10,6 +10,9 @@ mod sizes;
 
 use darkages_client::swarm::{Ended, SwarmReport};
 
+/// How long bots stay whom nobody asks to leave, in seconds: longer than any scenario.
+const LENGTH_SECONDS: u32 = 600;
+
 /// What must hold whatever is done: nobody was disconnected, nothing was lost or seen twice.
 fn nobody_noticed(ended: &Ended) {
     let report = &ended.report;

@@ -21,6 +21,9 @@ use super::names;
 /// Where a zone listens for players and other zones, unless it has a port of its node.
 pub const GAME_PORT: u16 = 7777;
 
+/// What lets cluster-autoscaler take a node away that has pods of a controller which it does not know: ours are handed over.
+const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+
 /// Where it listens for the operator.
 pub const CONTROL_PORT: u16 = 7778;
 
@@ -86,7 +89,9 @@ impl Recipe<'_> {
         let mut metadata = names::metadata(self.owner, name);
         // Ours last: by some of them the operator finds its pods.
         metadata.labels = Some(labels.clone().into_iter().chain(metadata.labels.into_iter().flatten()).collect());
-        metadata.annotations = Some(annotations.clone()).filter(|annotations| !annotations.is_empty());
+        let mut annotations = annotations.clone();
+        annotations.entry(SAFE_TO_EVICT.to_owned()).or_insert_with(|| "true".to_owned());
+        metadata.annotations = Some(annotations);
         Pod {
             metadata,
             spec: Some(PodSpec {
