@@ -34,7 +34,7 @@ NODES ?= 2
 CARGO_DENY_VERSION := 0.20.2
 MOTO_VERSION := 5.1.22
 
-.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api e2e cluster cluster-down cluster-check seeds s3 e2e-python browser deny charts images clean
+.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api e2e e2e-here cluster cluster-down cluster-check seeds s3 e2e-python browser deny charts images clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
@@ -49,7 +49,7 @@ release: ## Build the darkages command, and the zone server, as users get them
 	$(CARGO) build --locked --release --bin darkages --bin zone-server
 
 # In this order: what fails soonest is first.
-test: lint deny charts unit seeds e2e-python browser s3 api cql-cluster ## Check everything that must hold before a change lands
+test: lint deny charts unit seeds e2e-python browser s3 api e2e-here cql-cluster ## Check everything that must hold before a change lands
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
@@ -91,7 +91,7 @@ clean: ## Remove everything that was built or installed here
 cassandra: .cache/cassandra/ready ## Get the Cassandra that tests of the CQL driver start
 
 cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under concurrent trades
-	$(CARGO_TEST) --test cql -- --ignored
+	$(CARGO_TEST) --test cql --test processes -- --ignored
 
 # The chart has a copy, because a chart is packed from its own folder.
 crds: ## Write the resource definitions anew from their types
@@ -120,6 +120,10 @@ e2e: tested ## Play on a real cluster while it is scaled, drained, rolled out an
 	e2e/cluster/cluster.sh build
 	charts/check/prepare
 	e2e/scenarios/run $(TARGET)/debug
+
+# The same as part of everything: a machine that cannot run nodes says so in one line.
+e2e-here:
+	@if why=$$(e2e/cluster/cluster.sh can); then $(MAKE) e2e; else echo "not run: scenarios on a cluster, because $$why"; fi
 
 cluster: ## Start a real Kubernetes of NODES nodes on this machine, as root, and print its KUBECONFIG
 	e2e/cluster/cluster.sh build

@@ -23,6 +23,7 @@ A real Kubernetes for tests, on this machine, without a container engine.
   cluster.sh build api          only those that an API server needs: etcd, kube-apiserver, kubectl
   cluster.sh api DIR            start an API server with its etcd, on free ports of 127.0.0.1; several may run at once
   cluster.sh up DIR [--nodes N] start a cluster of N nodes, 2 unless told otherwise; one on a machine at a time
+  cluster.sh can                whether this machine can run a cluster: exit code 1, and what is in the way, when it cannot
   cluster.sh load DIR IMAGE.tar give an image to every node of the cluster
   cluster.sh kill-node DIR N    end everything on node N at once, as if its power had failed
   cluster.sh start-node DIR N   start that node again
@@ -164,6 +165,7 @@ main() {
     case $command in
         build) build "$@" ;;
         api) api "$@" ;;
+        can) can "$@" ;;
         up) up "$@" ;;
         load) load "$@" ;;
         kill-node) kill_one_node "$@" ;;

@@ -27,6 +27,24 @@ need_node_programs() {
     CNI_BIN=$(dirname "$plugins")
 }
 
+# What a cluster needs of a machine is tried, and taken back. What is in the way is said in one line.
+can() {
+    local probe=darkages-probe-$$ why=
+    [ "$(id -u)" = 0 ] || { echo "nodes need root"; return 1; }
+    need_node_programs >/dev/null 2>&1 || { echo "containerd, runc, containernetworking-plugins or iptables cannot be had"; return 1; }
+    if ! ip netns add "$probe" 2>/dev/null; then
+        why="no network namespace can be made here"
+    elif ! ip -n "$probe" link add "$BRIDGE" type bridge 2>/dev/null; then
+        why="no bridge can be made here"
+    elif ! ip netns exec "$probe" iptables --table nat --list >/dev/null 2>&1; then
+        why="iptables has no table nat here"
+    elif ! { make_cgroups "$probe" && remove_cgroups_named "$probe"; } 2>/dev/null; then
+        why="no cgroup can be made here"
+    fi
+    ip netns del "$probe" 2>/dev/null || true
+    [ -z "$why" ] || { echo "$why"; return 1; }
+}
+
 node_name() { echo "darkages-node-$1"; }                   # index
 node_ip() { echo "10.244.0.$(($1 + 2))"; }                 # index
 pods_of() { echo "10.244.$((16 * ($1 + 1))).0/20"; }       # index
@@ -236,13 +254,13 @@ end_containers() { # index, or nothing for all
     done
 }
 
-node_cgroups() { # index, or a pattern: the topmost ones
-    find $CGROUPS -maxdepth 2 -type d -name "darkages-node-$1"
+cgroups_named() { # pattern: the topmost ones
+    find $CGROUPS -maxdepth 2 -type d -name "$1"
 }
 
 container_pids() { # index, or a pattern
     local cgroup
-    for cgroup in $(node_cgroups "$1"); do
+    for cgroup in $(cgroups_named "darkages-node-$1"); do
         find "$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null
     done | sort -u
 }
@@ -277,8 +295,12 @@ remove_network() {
 }
 
 remove_cgroups() {
+    remove_cgroups_named 'darkages-node-*'
+}
+
+remove_cgroups_named() { # pattern
     local cgroup
-    for cgroup in $(node_cgroups "*"); do
+    for cgroup in $(cgroups_named "$1"); do
         find "$cgroup" -depth -type d -exec rmdir {} + || fail "$cgroup cannot be removed: see who is in it"
     done
 }

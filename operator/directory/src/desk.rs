@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use darkages_protocol::ticket::{MAX_TICKET_LIFETIME_S, TicketError};
-use darkages_protocol::{ConnectToken, Subject, Ticket, TicketKey, WorldKey};
+use darkages_protocol::{ConnectToken, Subject, Ticket, WorldKey};
 use darkages_store::{Clock, NonceUse, Store, StoreError};
 use darkages_topology::map::ZoneEndpoint;
 use darkages_topology::{PlayerId, Position, ShardId};
 
+use crate::issuers::Issuers;
 use crate::limit::{AddressLimiter, Rate};
 use crate::pick::{NoZone, Place, pick};
 use crate::refusal::Refusal;
@@ -62,15 +63,15 @@ pub struct DeskConfig {
     pub clock: Arc<dyn Clock>,
     /// Source of keys and nonces.
     pub entropy: Arc<dyn Entropy>,
-    /// The key that the issuers of tickets share.
-    pub ticket_key: TicketKey,
+    /// Whose tickets are taken.
+    pub issuers: Arc<Issuers>,
     /// The key that the zones share.
     pub world_key: WorldKey,
     /// How often one address may ask.
     pub rate: Rate,
     /// Where a player appears who was never here and whose ticket does not say.
     pub spawn: fn(PlayerId, &darkages_topology::Rect) -> Position,
-    /// Whether anybody may have a ticket: for development only.
+    /// Whether anybody may have a ticket, signed with the shared key: for development only.
     pub issues_tickets: bool,
 }
 
@@ -104,8 +105,8 @@ impl Desk {
 
     /// Whether the development issuer is there.
     #[must_use]
-    pub const fn issues_tickets(&self) -> bool {
-        self.config.issues_tickets
+    pub fn issues_tickets(&self) -> bool {
+        self.config.issues_tickets && self.config.issuers.shared().is_some()
     }
 
     /// Counts a request against its address.
@@ -123,7 +124,7 @@ impl Desk {
     /// When the ticket is not good, no zone can take the player, or the store does not answer.
     pub async fn join(&self, request: &JoinRequest) -> Result<JoinAnswer, Refusal> {
         let now = self.config.clock.unix().as_secs();
-        let ticket = Ticket::verify(&self.config.ticket_key, &request.ticket, &self.config.world_name, now)?;
+        let ticket = self.config.issuers.verify(&request.ticket, &self.config.world_name, now)?;
         let place = self.place_of(ticket.player).await?;
         let (shard, zone, spawn) = self.zone_for(&ticket, place)?;
         match self.config.store.use_nonce(ticket.nonce, ticket.expires_unix_s).await? {
@@ -133,9 +134,10 @@ impl Desk {
         }
     }
 
-    /// A ticket from the development issuer.
+    /// A ticket from the development issuer; `None` when there is no key to sign it with.
     #[must_use]
-    pub fn issue(&self, request: &IssueRequest) -> IssueAnswer {
+    pub fn issue(&self, request: &IssueRequest) -> Option<IssueAnswer> {
+        let key = self.config.issuers.shared()?;
         let player =
             request.player.unwrap_or_else(|| MADE_UP_PLAYERS | (u64::from_le_bytes(self.random()) % MADE_UP_PLAYERS));
         let expires_unix_s = self.config.clock.unix().as_secs() + ISSUED_LIFETIME_S;
@@ -146,7 +148,7 @@ impl Desk {
             nonce: u128::from_le_bytes(self.random()),
             spawn: request.spawn.map(|wire::Place { x, y }| Position { x, y }),
         };
-        IssueAnswer { player, ticket: ticket.sign(&self.config.ticket_key), expires_unix_s }
+        Some(IssueAnswer { player, ticket: ticket.sign(key), expires_unix_s })
     }
 
     async fn place_of(&self, player: PlayerId) -> Result<Option<Place>, Refusal> {

@@ -18,8 +18,8 @@ use crate::desk::Desk;
 use crate::refusal::Refusal;
 use crate::wire::{IssueRequest, JoinRequest};
 
-/// Bytes of a request's body, at most: several times a ticket.
-pub const MAX_BODY_BYTES: usize = 2_048;
+/// Bytes of a request's body, at most: twice a ticket of the longest kind.
+pub const MAX_BODY_BYTES: usize = 4_096;
 
 /// A body has to arrive within this time.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ async fn issue(State(desk): State<Arc<Desk>>, ConnectInfo(address): ConnectInfo<
             "the body is not {\"player\": number, \"spawn\": {\"x\": units, \"y\": units}}: both may be left out",
         )
         .await?;
-        Ok(desk.issue(&request))
+        desk.issue(&request).ok_or(Refusal::Malformed("no tickets are issued here"))
     };
     said("issue", answer.await)
 }

@@ -6,13 +6,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
 use darkages_directory::cluster::ClusterWorld;
 use darkages_directory::desk::{Desk, DeskConfig, SystemEntropy};
 use darkages_directory::http::map_routes;
+use darkages_directory::issuers::Issuers;
 use darkages_directory::join::join_routes;
+use darkages_directory::jwt::{Jwks, MAX_JWKS_BYTES};
 use darkages_directory::limit::Rate;
 use darkages_directory::operator;
 use darkages_directory::serve::serve;
@@ -31,6 +34,9 @@ use tracing_subscriber::EnvFilter;
 /// Bad input: something that the user can put right.
 const BAD_INPUT: u8 = 2;
 
+/// How often published keys are read again.
+const READ_JWKS_EVERY: Duration = Duration::from_secs(30);
+
 /// Bytes of a key.
 const KEY_BYTES: usize = 32;
 
@@ -45,13 +51,17 @@ struct Options {
     #[arg(long, value_name = "NAMESPACE", env = "DARKAGES_POD_NAMESPACE", default_value = "default")]
     namespace: String,
     /// File with the key by which tickets are signed, which their issuer has too: 64 hexadecimal digits
+    #[arg(long, value_name = "PATH", required_unless_present = "jwks_file")]
+    ticket_key_file: Option<PathBuf>,
+    /// File with the public keys of issuers whose JSON Web Tokens are tickets: a JWKS with Ed25519 or RSA keys. It is read again
+    /// when it changes
     #[arg(long, value_name = "PATH")]
-    ticket_key_file: PathBuf,
+    jwks_file: Option<PathBuf>,
     /// Operator that says where players stand, for the live map; without it the map shows grounds alone
     #[arg(long, value_name = "URL", env = "DARKAGES_OPERATOR")]
     operator: Option<String>,
     /// Give a ticket to anybody who asks; for development
-    #[arg(long)]
+    #[arg(long, requires = "ticket_key_file")]
     issue_tickets: bool,
     /// Joins that one address may make in a second
     #[arg(long, value_name = "N", default_value_t = 20.0)]
@@ -82,6 +92,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         zone_server,
         namespace,
         ticket_key_file,
+        jwks_file,
         operator,
         issue_tickets,
         joins_per_second,
@@ -97,7 +108,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let good_rate = |rate: f64| rate.is_finite() && rate > 0.0;
     anyhow::ensure!(good_rate(joins_per_second), "--joins-per-second {joins_per_second}: give a number above 0");
     anyhow::ensure!(good_rate(joins_at_once), "--joins-at-once {joins_at_once}: give a number above 0");
-    let ticket_key = read_key(&ticket_key_file)?;
+    let shared = ticket_key_file.map(|file| read_key(&file)).transpose()?.map(|key| TicketKey::new(&key));
+    let published = jwks_file.as_deref().map(read_jwks).transpose()?;
+    let issuers = Arc::new(Issuers::new(shared, published));
     let config = Config::infer().await.context("finding the API server: run in a pod, or give KUBECONFIG")?;
     let client = Client::try_from(config).context("connecting to the API server")?;
     let listener = tokio::net::TcpListener::bind(http).await.with_context(|| format!("--http {http}"))?;
@@ -121,7 +134,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         store: Arc::clone(&store),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(SystemEntropy),
-        ticket_key: TicketKey::new(&ticket_key),
+        issuers: Arc::clone(&issuers),
         world_key: WorldKey::new(&world_key),
         rate: Rate { per_second: joins_per_second, burst: joins_at_once },
         spawn: scatter,
@@ -145,6 +158,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     shop.open(routes);
     tokio::select! {
         () = asked => {}
+        () = follow_jwks(jwks_file.as_deref(), &issuers) => {}
         () = world.follow(seen, publish) => anyhow::bail!("the watch of the ZoneServer has ended"),
         () = world.follow_secret(&key_secret, "key", take_key) => anyhow::bail!("the watch of the key has ended"),
         _ = term.recv() => {}
@@ -153,6 +167,26 @@ async fn run(options: Options) -> anyhow::Result<()> {
     closing.send_replace(true);
     serving.await.context("closing")?;
     store.close().await.context("closing the store")
+}
+
+fn read_jwks(path: &Path) -> anyhow::Result<Jwks> {
+    let problem = || format!("--jwks-file {}", path.display());
+    let length = std::fs::metadata(path).with_context(problem)?.len();
+    anyhow::ensure!(length <= MAX_JWKS_BYTES, "{}: it has more than {MAX_JWKS_BYTES} bytes", problem());
+    let text = std::fs::read_to_string(path).with_context(problem)?;
+    Jwks::parse(&text).with_context(problem)
+}
+
+/// Reads the keys again and again: whoever rotates them replaces the file. One that cannot be read changes nothing.
+async fn follow_jwks(path: Option<&Path>, issuers: &Issuers) {
+    let Some(path) = path else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(READ_JWKS_EVERY).await;
+        match read_jwks(path) {
+            Ok(keys) => issuers.set_published(keys),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the keys that are known stay"),
+        }
+    }
 }
 
 fn read_key(path: &Path) -> anyhow::Result<[u8; KEY_BYTES]> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::LENGTH_SECONDS;
 
 /// Players that one zone is for, in these tests.
-const CCU_PER_ZONE: u32 = 40;
+const CCU_PER_ZONE: u32 = 25;
 
 /// From the crossing of a target until there are more shards: three looks of an autoscaler that looks every 15 s.
 const SCALES_WITHIN: Duration = Duration::from_secs(45);
@@ -52,12 +52,12 @@ fn an_autoscaler_adds_zones_when_players_come_and_takes_them_away_one_by_one() {
         let active = conditions.iter().any(|it| it["type"] == "ScalingActive" && it["status"] == "True");
         active.then_some(())
     });
-    let bots = world.swarm(Workload::Spread, 100, LENGTH_SECONDS, false);
+    let bots = world.swarm(Workload::Spread, 60, LENGTH_SECONDS, false);
     let (most, took) = until("there are zones for all", SCALES_WITHIN, || {
         let wanted = world.zone_server()?["spec"]["replicas"].as_u64()?;
         (wanted >= 3 && world.status()["readyReplicas"].as_u64()? >= 3).then_some(wanted)
     });
-    println!("{most} shards {:.1} s after 100 players had come, one for {CCU_PER_ZONE}", took.as_secs_f64());
+    println!("{most} shards {:.1} s after 60 players had come, one for {CCU_PER_ZONE}", took.as_secs_f64());
     super::nobody_noticed(&bots.leave());
     let mut seen = vec![most];
     let (_, took) = until("one zone is enough for nobody", Duration::from_secs(180), || {

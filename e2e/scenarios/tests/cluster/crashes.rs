@@ -129,11 +129,11 @@ fn nobody_notices_when_the_api_server_is_away_for_a_minute() {
     let Some(machine) = Machine::of_the_cluster() else { return };
     let world = World::prepare("api-server");
     let bots =
-        world.played(&json!({"replicas": 2, "cooldownSeconds": 1}), Workload::Border, 300, LENGTH_SECONDS, false);
+        world.played(&json!({"replicas": 2, "cooldownSeconds": 1}), Workload::Border, 100, LENGTH_SECONDS, false);
     let paused = machine.pause_api_server();
     let began = Instant::now();
     until("a minute is over", AWAY + Duration::from_secs(5), || (began.elapsed() >= AWAY).then_some(()));
-    assert_eq!(bots.inside(), 300);
+    assert_eq!(bots.inside(), 100);
     drop(paused);
     let ended = bots.leave();
     assert!(ended.report.handoffs_seen > 0, "the border was crossed meanwhile");

@@ -14,7 +14,7 @@ use super::LENGTH_SECONDS;
 #[ignore = "needs a cluster: make e2e"]
 fn a_changed_template_moves_each_shard_to_a_new_pod_with_its_players() {
     let world = World::prepare("rollout");
-    let bots = world.played(&json!({"replicas": 2}), Workload::Spread, 100, LENGTH_SECONDS, false);
+    let bots = world.played(&json!({"replicas": 2}), Workload::Spread, 60, LENGTH_SECONDS, false);
     let old: BTreeSet<String> = world.serving().into_iter().collect();
     world.apply(&json!({"replicas": 2, "template": {"env": [{"name": "RELEASE", "value": "2"}]}}));
     let (_, took) = until("every shard is on a new pod", Duration::from_secs(40), || {

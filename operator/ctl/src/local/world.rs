@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use darkages_directory::desk::{Desk, DeskConfig, Entropy as _, SystemEntropy};
 use darkages_directory::http::map_routes;
+use darkages_directory::issuers::Issuers;
 use darkages_directory::join::join_routes;
 use darkages_directory::limit::Rate;
 use darkages_directory::serve::serve;
@@ -248,7 +249,7 @@ fn desk(store: &Arc<dyn Store>, world: WorldWatch, world_key: [u8; 32]) -> Desk 
         store: Arc::clone(store),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(SystemEntropy),
-        ticket_key: TicketKey::new(&random()),
+        issuers: Arc::new(Issuers::new(Some(TicketKey::new(&random())), None)),
         world_key: WorldKey::new(&world_key),
         rate: RATE,
         spawn: scatter,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use darkages_directory::desk::{Desk, DeskConfig, SystemEntropy};
 use darkages_directory::http::map_routes;
+use darkages_directory::issuers::Issuers;
 use darkages_directory::join::join_routes;
 use darkages_directory::limit::Rate;
 use darkages_directory::refusal::ErrorBody;
@@ -73,7 +74,7 @@ impl Scene {
             store: Arc::new(store),
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),
-            ticket_key: TicketKey::new(&TICKET_KEY),
+            issuers: Arc::new(Issuers::new(Some(TicketKey::new(&TICKET_KEY)), None)),
             world_key: WorldKey::new(&WORLD_KEY),
             rate,
             spawn: |_, bounds| bounds.min,
