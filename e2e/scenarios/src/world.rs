@@ -226,6 +226,12 @@ impl Bots {
         until("all bots are in the world", within, inside).1
     }
 
+    /// Waits until as many handoffs were seen as there are bots.
+    pub fn until_crossed(&self, within: Duration) -> Duration {
+        let crossed = || (self.swarm.progress().handoffs_seen >= u64::from(self.players)).then_some(());
+        until("the border was crossed often enough", within, crossed).1
+    }
+
     /// How many are in the world.
     #[must_use]
     pub fn inside(&self) -> u32 {

@@ -88,12 +88,12 @@ fn what_cannot_be_is_refused_by_the_name_of_its_field_and_harms_nobody() {
 fn a_quota_is_told_and_heals_and_harms_nobody() {
     let world = World::prepare("quota");
     let bots = world.played(&json!({"cooldownSeconds": 1}), Workload::Spread, 20, LENGTH_SECONDS, false);
-    let pods = world.kubectl.run(&["get", "pods", "--output", "name"]).lines().count();
-    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "pods"}, "spec": {"hard": {"pods": pods.to_string()}}});
+    let pods = world.kubectl.run(&["get", "pods", "--output", "name"]).lines().count().to_string();
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "pods"}, "spec": {"hard": {"pods": pods}}});
     world.kubectl.apply(&quota.to_string());
     until("the quota is counted", Duration::from_secs(20), || {
         let found = world.kubectl.get(&["resourcequota/pods"])?;
-        (found["status"]["used"]["pods"] == pods.to_string()).then_some(())
+        (found["status"]["used"]["pods"] == pods).then_some(())
     });
     world.kubectl.run(&["scale", "zoneserver/meadow", "--replicas=3"]);
     let (told, _) = until("what is wrong is told", Duration::from_secs(30), || {

@@ -6,6 +6,7 @@ mod crashes;
 mod drains;
 mod failures;
 mod life;
+mod networks;
 mod sizes;
 
 use darkages_client::swarm::{Ended, SwarmReport};
