@@ -226,9 +226,9 @@ impl Bots {
         until("all bots are in the world", within, inside).1
     }
 
-    /// Waits until as many handoffs were seen as there are bots.
-    pub fn until_crossed(&self, within: Duration) -> Duration {
-        let crossed = || (self.swarm.progress().handoffs_seen >= u64::from(self.players)).then_some(());
+    /// Waits until bots have seen so many handoffs.
+    pub fn until_crossed(&self, times: u64, within: Duration) -> Duration {
+        let crossed = || (self.swarm.progress().handoffs_seen >= times).then_some(());
         until("the border was crossed often enough", within, crossed).1
     }
 

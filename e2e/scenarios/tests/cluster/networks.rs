@@ -19,7 +19,7 @@ fn play(name: &str, network: &Value) {
         world.kubectl.namespace(),
         "pod-security.kubernetes.io/enforce=privileged",
     ]);
-    let bots = world.played(&json!({"replicas": 2, "network": network}), Workload::Border, 20, LENGTH_SECONDS, false);
+    let bots = world.played(&json!({"replicas": 2, "network": network}), Workload::Spread, 40, LENGTH_SECONDS, false);
     let nodes = world.kubectl.get(&["nodes"]).expect("there are some");
     let nodes: Vec<String> = nodes["items"]
         .as_array()
@@ -35,7 +35,7 @@ fn play(name: &str, network: &Value) {
         let (host, _) = address.rsplit_once(':').expect("a port");
         assert!(nodes.iter().any(|node| node == host), "{address} is none of {nodes:?}");
     }
-    bots.until_crossed(Duration::from_secs(60));
+    bots.until_crossed(10, Duration::from_secs(60));
     super::nobody_noticed(&bots.leave());
 }
 

@@ -171,6 +171,8 @@ impl<'a> Crew<'a> {
                     self.bots.iter_mut().for_each(|bot| bot.border_moved(border));
                 }
                 Ok(Answer::Door(door)) => self.door(asker, Ok(&door)),
+                // The borders that are known stay until they are looked up again.
+                Err(_) if asker == CREW => {}
                 Err(error) => self.door(asker, Err(error.label())),
             }
         }
