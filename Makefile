@@ -91,7 +91,7 @@ clean: ## Remove everything that was built or installed here
 cassandra: .cache/cassandra/ready ## Get the Cassandra that tests of the CQL driver start
 
 cql-cluster: .cache/cassandra/ready ## Kill one of three Cassandra nodes under concurrent trades
-	$(CARGO_TEST) --test cql --test processes -- --ignored
+	$(CARGO_TEST) --test cql -- --ignored
 
 # The chart has a copy, because a chart is packed from its own folder.
 crds: ## Write the resource definitions anew from their types

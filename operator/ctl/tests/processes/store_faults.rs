@@ -191,17 +191,3 @@ fn a_world_plays_on_while_redis_and_cql_are_both_away() {
     });
     assert_outlived(&report);
 }
-
-#[test]
-#[ignore = "takes two minutes and three nodes; `make cql-cluster` runs it, alone"]
-fn a_world_plays_on_while_one_of_three_cassandra_nodes_is_killed() {
-    let nodes = cassandra::Node::cluster(3);
-    let hosts: Vec<_> = nodes.iter().map(|node| format!("{}:{}", node.address, cassandra::CQL_PORT)).collect();
-    let url = format!("cql://{}/world?replication=3&consistency=quorum", hosts.join(","));
-    let report = play(&url, 60, |world| {
-        nodes[0].signal("KILL");
-        world.plays_on();
-    });
-    println!("trades {}, late ticks {}", report["trades"], report["ticks_late_ratio"]);
-    assert!(report["trades"]["done"].as_u64() >= Some(PLAYERS), "{report:#}");
-}
