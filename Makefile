@@ -34,7 +34,7 @@ NODES ?= 2
 CARGO_DENY_VERSION := 0.20.2
 MOTO_VERSION := 5.1.22
 
-.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api e2e e2e-here cluster cluster-down cluster-check seeds s3 e2e-python browser deny charts images clean
+.PHONY: help demo build release test lint check-each unit tested cassandra cql-cluster crds api e2e e2e-here e2e-programs cluster cluster-down cluster-check seeds s3 e2e-python browser deny charts images clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)$$/\1\t\2/p' Makefile | expand -t 14
@@ -115,15 +115,21 @@ api: ## Send good and bad manifests, and the charts, to a real API server of Kub
 	charts/check/install
 	$(CARGO_TEST) --test api -- --ignored
 
-e2e: tested ## Play on a real cluster while it is scaled, drained, rolled out and killed, as root
-	.ci/need redis-server=redis-server
-	e2e/cluster/cluster.sh build
-	charts/check/prepare
+e2e: tested e2e-programs ## Play on a real cluster while it is scaled, drained, rolled out and killed, as root
 	e2e/scenarios/run $(TARGET)/debug
 
 # The same as part of everything: a machine that cannot run nodes says so in one line.
 e2e-here:
-	@if why=$$(e2e/cluster/cluster.sh can); then $(MAKE) e2e; else echo "not run: scenarios on a cluster, because $$why"; fi
+	@if why=$$(e2e/cluster/cluster.sh can); then \
+		$(MAKE) tested e2e-programs && e2e/scenarios/run --where-possible $(TARGET)/debug; \
+	else \
+		echo "not run: scenarios on a cluster, because $$why"; \
+	fi
+
+e2e-programs:
+	.ci/need redis-server=redis-server
+	e2e/cluster/cluster.sh build
+	charts/check/prepare
 
 cluster: ## Start a real Kubernetes of NODES nodes on this machine, as root, and print its KUBECONFIG
 	e2e/cluster/cluster.sh build

@@ -44,3 +44,19 @@ async fn whoever_cannot_renew_gives_up_before_another_could_take_over() {
     leader.lost().await;
     assert!(!leader.mandate().holds());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs an API server: make api"]
+async fn whoever_resigns_leaves_the_lease_to_the_next_one_at_once() {
+    let (client, namespace) = (client().await, Cluster::shared().new_namespace());
+    let mut first = stand(&client, &namespace, "first");
+    first.won().await;
+    let mandate = first.mandate();
+    first.resign().await;
+    assert!(!mandate.holds());
+    let leases = Api::<Lease>::namespaced(client.clone(), &namespace);
+    let spec = leases.get(LEASE).await.expect("it is there").spec.expect("it has a spec");
+    assert_eq!(spec.holder_identity.as_deref(), Some(""), "nobody has to wait until it is over");
+    let mut second = stand(&client, &namespace, "second");
+    second.won().await;
+}
