@@ -122,8 +122,10 @@ e2e: tested e2e-programs ## Play on a real cluster while it is scaled, drained, 
 e2e-here:
 	@if why=$$(e2e/cluster/cluster.sh can); then \
 		$(MAKE) tested e2e-programs && e2e/scenarios/run --where-possible $(TARGET)/debug; \
-	else \
+	elif [ -n "$$why" ]; then \
 		echo "not run: scenarios on a cluster, because $$why"; \
+	else \
+		echo "error: cluster.sh does not say whether it can run here" >&2; exit 1; \
 	fi
 
 e2e-programs:

@@ -31,14 +31,17 @@ need_node_programs() {
 can() {
     local probe=darkages-probe-$$ why=
     [ "$(id -u)" = 0 ] || { echo "nodes need root"; return 1; }
-    need_node_programs >/dev/null 2>&1 || { echo "containerd, runc, containernetworking-plugins or iptables cannot be had"; return 1; }
+    if ! (need_node_programs && command -v containerd runc iptables ip) >/dev/null 2>&1; then
+        echo "containerd, runc, containernetworking-plugins or iptables cannot be had"
+        return 1
+    fi
     if ! ip netns add "$probe" 2>/dev/null; then
         why="no network namespace can be made here"
     elif ! ip -n "$probe" link add "$BRIDGE" type bridge 2>/dev/null; then
         why="no bridge can be made here"
     elif ! ip netns exec "$probe" iptables --table nat --list >/dev/null 2>&1; then
         why="iptables has no table nat here"
-    elif ! { make_cgroups "$probe" && remove_cgroups_named "$probe"; } 2>/dev/null; then
+    elif ! (make_cgroups "$probe" && remove_cgroups_named "$probe") 2>/dev/null; then
         why="no cgroup can be made here"
     fi
     ip netns del "$probe" 2>/dev/null || true

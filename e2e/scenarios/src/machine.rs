@@ -29,8 +29,10 @@ impl Machine {
     #[must_use]
     pub fn kill_node(&self, name: &str) -> Dead<'_> {
         let index = name.rsplit('-').next().unwrap_or_default().to_owned();
-        self.run(&["kill-node", &index]);
-        Dead(self, index)
+        // First, so that a node that died by half is started again as well.
+        let dead = Dead(self, index);
+        self.run(&["kill-node", &dead.1]);
+        dead
     }
 
     /// Ends the program of a pod in the middle of whatever it does: without a signal that it could heed, and without anybody
@@ -56,8 +58,9 @@ impl Machine {
     /// Lets the API server answer nobody.
     #[must_use]
     pub fn pause_api_server(&self) -> Paused<'_> {
+        let paused = Paused(self);
         self.run(&["pause"]);
-        Paused(self)
+        paused
     }
 
     fn run(&self, arguments: &[&str]) {

@@ -228,8 +228,14 @@ impl Bots {
 
     /// Waits until bots have seen so many handoffs.
     pub fn until_crossed(&self, times: u64, within: Duration) -> Duration {
-        let crossed = || (self.swarm.progress().handoffs_seen >= times).then_some(());
+        let crossed = || (self.handoffs_seen() >= times).then_some(());
         until("the border was crossed often enough", within, crossed).1
+    }
+
+    /// Changes of zone that bots have seen.
+    #[must_use]
+    pub fn handoffs_seen(&self) -> u64 {
+        self.swarm.progress().handoffs_seen
     }
 
     /// How many are in the world.

@@ -87,12 +87,14 @@ impl MetricsApi {
                     TEND_EVERY
                 }
                 Err(error) => {
+                    // Somebody has to do something first.
+                    let wait = if matches!(error, TendError::Registration(_)) { TEND_EVERY } else { TRY_AGAIN_AFTER };
                     let error = error.to_string();
                     if last_error.as_ref() != Some(&error) {
                         tracing::warn!(error, "the metrics API is not as it should be");
                     }
                     last_error = Some(error);
-                    TRY_AGAIN_AFTER
+                    wait
                 }
             };
             tokio::time::sleep(wait).await;

@@ -40,6 +40,9 @@ const MAX_QUESTION_BYTES: usize = 64 << 10;
 const QUESTIONS_AT_ONCE: usize = 64;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
+/// How often somebody who only listens is asked whether they are still there.
+const STILL_THERE_EVERY: Duration = Duration::from_secs(30);
+
 /// Streams of one connection at a time.
 const STREAMS: u32 = 1_024;
 
@@ -56,6 +59,8 @@ pub async fn serve(listener: TcpListener, census: Census) -> Result<(), tonic::t
         .concurrency_limit_per_connection(QUESTIONS_AT_ONCE)
         .max_concurrent_streams(STREAMS)
         .timeout(ANSWERS_WITHIN)
+        .http2_keepalive_interval(Some(STILL_THERE_EVERY))
+        .http2_keepalive_timeout(Some(ANSWERS_WITHIN))
         .add_service(scaler)
         .serve_with_incoming(TcpListenerStream::new(listener))
         .await

@@ -1,7 +1,7 @@
 //! A world on a cluster: its `ZoneServer` is watched, and what its status says becomes the picture that joins go by.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use darkages_crds::ZoneServer;
 use darkages_crds::picture::WorldPicture;
@@ -22,6 +22,9 @@ use crate::view::{WorldView, ZoneState, ZoneView};
 
 /// How long one watch lasts, in seconds. A connection that has died without a word is noticed five seconds later.
 const WATCH_SECONDS: u32 = 30;
+
+/// A picture that has not changed for so long says nothing of now.
+const PICTURE_LASTS: Duration = Duration::from_secs(2);
 
 /// How long the API server may take to answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -119,8 +122,8 @@ impl ClusterWorld {
         }
     }
 
-    /// Publishes pictures of the world, until nobody looks any more: what the operator sees while it says so, and otherwise what
-    /// the status has. While the API server is away the last one stays.
+    /// Publishes pictures of the world, until nobody looks any more: what the status has, and on top of it what the operator sees
+    /// while it says so. While the API server is away the last one stays.
     pub async fn follow(
         &self,
         mut seen: watch::Receiver<Option<Arc<WorldPicture>>>,
@@ -132,6 +135,8 @@ impl ClusterWorld {
         let (mut feed, mut told) = (Feed::default(), None);
         // Nobody asks an operator: its pictures never change.
         let mut asks = true;
+        // Of what moment the last picture is, and when it came.
+        let mut newest_at = (0, Instant::now());
         loop {
             tokio::select! {
                 change = changes.next() => match change {
@@ -142,17 +147,19 @@ impl ClusterWorld {
                 changed = seen.changed(), if asks => asks = changed.is_ok(),
                 () = publish.closed() => return,
             }
+            let Some(told) = &told else { continue };
             let newest = seen.borrow_and_update().clone();
-            // The status may have a newer map than the last picture.
-            let newest =
-                newest.filter(|newest| told.as_ref().is_none_or(|told| newest.map.revision() >= told.revision));
+            if let Some(newest) = &newest
+                && newest.unix_ms != newest_at.0
+            {
+                newest_at = (newest.unix_ms, Instant::now());
+            }
+            let newest = newest.filter(|_| newest_at.1.elapsed() < PICTURE_LASTS);
             let view = match newest {
-                Some(newest) => Some(feed.picture(&newest)),
+                Some(newest) => told.with(feed.picture(&newest)),
                 None => told.clone(),
             };
-            if let Some(view) = view {
-                publish.send_replace(Arc::new(view));
-            }
+            publish.send_replace(Arc::new(view));
         }
     }
 }

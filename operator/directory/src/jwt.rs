@@ -16,7 +16,7 @@ use darkages_protocol::ticket::{MAX_TICKET_LIFETIME_S, TicketError};
 use darkages_topology::{PlayerId, Position};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, EncodingKey, Validation, decode, decode_header};
 use ring::digest;
 use ring::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey};
@@ -89,6 +89,12 @@ impl Jwks {
         if keys.is_empty() { Err(JwksError::NoKey) } else { Ok(Self(keys)) }
     }
 
+    /// No keys: nobody's word is taken any more.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// Checks a token's signature, world and time. Whether it is used for the first time is for the caller to check.
     ///
     /// # Errors
@@ -113,7 +119,7 @@ impl Jwks {
             player: PlayerId(player),
             world: world.to_owned(),
             expires_unix_s: exp,
-            nonce: nonce(&jti),
+            nonce: nonce(&sub, &jti),
             spawn: spawn.map(|wire::Place { x, y }| Position { x, y }),
         })
     }
@@ -123,6 +129,10 @@ impl Jwks {
             return None;
         }
         let header = decode_header(text).ok()?;
+        // What has to be understood and is not (RFC 7515, 4.1.11).
+        if header.crit.is_some() {
+            return None;
+        }
         let fits = |key: &&Key| key.algorithm == header.alg && (header.kid.is_none() || key.id == header.kid);
         self.0.iter().filter(fits).find_map(|key| {
             let mut validation = Validation::new(key.algorithm);
@@ -155,19 +165,21 @@ enum Audience {
 
 /// What a key is for, if it can be used.
 fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
-    match &jwk.algorithm {
-        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => Some(Algorithm::EdDSA),
-        AlgorithmParameters::RSA(_) => Some(Algorithm::RS256),
-        _ => None,
-    }
+    let (algorithm, name) = match &jwk.algorithm {
+        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+            (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
+        }
+        AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
+        _ => return None,
+    };
+    let signs = jwk.common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
+    (signs && jwk.common.key_algorithm.is_none_or(|it| it == name)).then_some(algorithm)
 }
 
 /// Nonces of tickets have one size; names of tokens do not.
-fn nonce(jti: &str) -> u128 {
-    let mut text = digest::Context::new(&digest::SHA256);
-    text.update(b"darkages jwt ");
-    text.update(jti.as_bytes());
-    let digest = text.finish();
+fn nonce(sub: &str, jti: &str) -> u128 {
+    // A number has no space in it.
+    let digest = digest::digest(&digest::SHA256, format!("darkages jwt {sub} {jti}").as_bytes());
     u128::from_le_bytes(*digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes"))
 }
 
@@ -305,6 +317,7 @@ mod tests {
         assert_eq!(refused(json!({"alg": "EdDSA", "kid": "third"}), 2), wrong, "a key that is not there");
         assert_eq!(refused(json!({"alg": "none"}), 2), wrong);
         assert_eq!(refused(json!({"alg": "RS256", "kid": "second"}), 2), wrong);
+        assert_eq!(refused(json!({"alg": "EdDSA", "kid": "second", "crit": ["exp"]}), 2), wrong, "not understood");
         // The public key as a secret.
         assert_eq!(refused(json!({"alg": "HS256", "kid": "second"}), 2), wrong);
         assert!(refused(json!({"alg": "EdDSA"}), 2).is_ok(), "without a name all are tried");
@@ -320,6 +333,11 @@ mod tests {
         let refused = |text: &str| Jwks::parse(text).expect_err("refused").to_string();
         assert!(refused("{").starts_with("it is no JSON Web Key Set"));
         assert!(refused(r#"{"keys": []}"#).starts_with("it has no key of type OKP"));
+        let other = json!({"keys": [
+            {"kty": "RSA", "n": MODULUS, "e": "AQAB", "use": "enc"},
+            {"kty": "RSA", "n": MODULUS, "e": "AQAB", "alg": "PS256"},
+        ]});
+        assert!(refused(&other.to_string()).starts_with("it has no key of type OKP"), "for something else");
         let many: Vec<_> = (0..33).map(|_| ("k", 1)).collect();
         assert!(refused(&jwks(&many).to_string()).starts_with("it has 34 keys"));
         let broken = json!({"keys": [{"kty": "RSA", "kid": "login-1", "n": "!", "e": "AQAB"}]});

@@ -15,7 +15,7 @@ use darkages_directory::desk::{Desk, DeskConfig, SystemEntropy};
 use darkages_directory::http::map_routes;
 use darkages_directory::issuers::Issuers;
 use darkages_directory::join::join_routes;
-use darkages_directory::jwt::{Jwks, MAX_JWKS_BYTES};
+use darkages_directory::jwt::{Jwks, JwksError, MAX_JWKS_BYTES};
 use darkages_directory::limit::Rate;
 use darkages_directory::operator;
 use darkages_directory::serve::serve;
@@ -184,6 +184,10 @@ async fn follow_jwks(path: Option<&Path>, issuers: &Issuers) {
         tokio::time::sleep(READ_JWKS_EVERY).await;
         match read_jwks(path) {
             Ok(keys) => issuers.set_published(keys),
+            Err(error) if matches!(error.downcast_ref(), Some(JwksError::NoKey)) => {
+                tracing::warn!("the file has no keys any more: no web token is taken");
+                issuers.set_published(Jwks::none());
+            }
             Err(error) => tracing::warn!(error = format!("{error:#}"), "the keys that are known stay"),
         }
     }

@@ -1,6 +1,7 @@
 //! What the acting operator sees of the world, asked for a few times a second: where everybody stands.
 //!
-//! Joins need none of it, they go by the status; so an operator that is away takes the dots off the map and nothing else.
+//! Players are sent by the status and by none of this ([`crate::view::WorldView::with`]); so an operator that is away, or
+//! somebody who speaks in its place, changes the map that people look at and nothing else.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -51,6 +51,31 @@ impl WorldView {
         }
     }
 
+    /// This picture with what another one has to show: where players stand, how long ticks take, what happened. Whom players
+    /// are sent to stays as it is here, because it is known from somebody who has to prove who they are.
+    #[must_use]
+    pub fn with(&self, shown: Self) -> Self {
+        let at = |shard: ShardId| self.zones.iter().position(|zone| zone.shard == shard);
+        let index = |zone: u16| at(shown.zones.get(usize::from(zone))?.shard).and_then(|at| u16::try_from(at).ok());
+        let dots = shown.dots.iter().filter_map(|dot| Some(Dot { zone: index(dot.zone)?, ..*dot })).collect();
+        let mut zones = self.zones.clone();
+        for zone in &mut zones {
+            if let Some(seen) = shown.zones.iter().find(|seen| seen.shard == zone.shard) {
+                (zone.players, zone.tick_p99_us) = (seen.players, seen.tick_p99_us);
+            }
+        }
+        Self {
+            unix_ms: shown.unix_ms,
+            revision: self.revision,
+            bounds: self.bounds,
+            capacity: self.capacity,
+            standby: shown.standby,
+            zones,
+            dots,
+            timeline: shown.timeline,
+        }
+    }
+
     /// Players in all zones (CCU).
     #[must_use]
     pub fn players(&self) -> u32 {
@@ -117,4 +142,41 @@ pub struct Dot {
     pub position: Position,
     /// Index of its zone in [`WorldView::zones`].
     pub zone: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use darkages_topology::ZoneId;
+
+    use super::*;
+
+    fn view(shards: &[(u32, &str, u32)]) -> WorldView {
+        let bounds = Rect::from_metres(0.0, 0.0, 400.0, 400.0).expect("a rectangle");
+        let zone = |&(shard, name, players): &(u32, &str, u32)| ZoneView {
+            shard: ShardId(shard),
+            zone: Some(ZoneEndpoint {
+                zone: ZoneId(name.to_owned()),
+                address: ([127, 0, 0, 1], 7_777).into(),
+                public_key: [0; 32],
+            }),
+            bounds: Some(bounds),
+            state: ZoneState::Serving,
+            players,
+            tick_p99_us: 0,
+        };
+        WorldView { zones: shards.iter().map(zone).collect(), capacity: 600, ..WorldView::unknown(bounds) }
+    }
+
+    #[test]
+    fn whom_players_are_sent_to_is_never_taken_from_what_is_only_shown() {
+        let told = view(&[(1, "ours", 0), (2, "ours-too", 0)]);
+        let mut shown = view(&[(2, "forged", 7), (9, "forged", 9)]);
+        shown.capacity = 0;
+        let dot = |zone| Dot { handle: 5, position: Position { x: 1, y: 2 }, zone };
+        shown.dots = vec![dot(0), dot(1), dot(7)];
+        let both = told.with(shown);
+        let names: Vec<_> = both.zones.iter().filter_map(|zone| Some(zone.zone.as_ref()?.zone.0.as_str())).collect();
+        assert_eq!((names, both.capacity), (vec!["ours", "ours-too"], 600));
+        assert_eq!((both.zones[1].players, both.dots), (7, vec![dot(1)]), "a shard that is not told of is not shown");
+    }
 }

@@ -130,13 +130,14 @@ fn nobody_notices_when_the_api_server_is_away_for_a_minute() {
     let world = World::prepare("api-server");
     let bots =
         world.played(&json!({"replicas": 2, "cooldownSeconds": 1}), Workload::Border, 100, LENGTH_SECONDS, false);
+    let before = bots.handoffs_seen();
     let paused = machine.pause_api_server();
     let began = Instant::now();
     until("a minute is over", AWAY + Duration::from_secs(5), || (began.elapsed() >= AWAY).then_some(()));
     assert_eq!(bots.inside(), 100);
+    assert!(bots.handoffs_seen() > before, "the border was crossed meanwhile");
     drop(paused);
     let ended = bots.leave();
-    assert!(ended.report.handoffs_seen > 0, "the border was crossed meanwhile");
     super::nobody_noticed(&ended);
     world.kubectl.run(&["scale", "zoneserver/meadow", "--replicas=3"]);
     let took = world.until_settled(3, Duration::from_secs(60));

@@ -15,6 +15,9 @@ pub const NAMESPACE: &str = "kube-system";
 /// The object that says it.
 pub const CONFIG_MAP: &str = "extension-apiserver-authentication";
 
+const ANONYMOUS: &str = "system:anonymous";
+const AUTHENTICATED: &str = "system:authenticated";
+
 const AUTHORITY: &str = "requestheader-client-ca-file";
 const NAMES: &str = "requestheader-allowed-names";
 const USERNAME_HEADERS: &str = "requestheader-username-headers";
@@ -167,6 +170,10 @@ impl FrontProxy {
         for name in &self.group_headers {
             user.groups.extend(headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned));
         }
+        // As Kubernetes' own servers have it: whoever is somebody is of this group, whether or not a header says so.
+        if user.name != ANONYMOUS && !user.groups.iter().any(|group| group == AUTHENTICATED) {
+            user.groups.push(AUTHENTICATED.to_owned());
+        }
         for (name, value) in headers {
             let key = self.extra_prefixes.iter().find_map(|prefix| name.as_str().strip_prefix(prefix.as_str()));
             if let (Some(key), Ok(value)) = (key, value.to_str()) {
@@ -181,6 +188,7 @@ impl FrontProxy {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
     use rcgen::{CertificateParams, DnType, KeyPair};
 
     use super::*;
@@ -239,6 +247,11 @@ mod tests {
         let user = proxy.user(&headers).expect("somebody");
         assert_eq!(user.name, "system:serviceaccount:kube-system:horizontal-pod-autoscaler");
         assert_eq!(user.groups, ["system:serviceaccounts", "system:authenticated"]);
+        let named = |name: &'static str| {
+            HeaderMap::from_iter([(HeaderName::from_static("x-remote-user"), HeaderValue::from_static(name))])
+        };
+        assert_eq!(proxy.user(&named("system:aggregator")).expect("somebody").groups, ["system:authenticated"]);
+        assert!(proxy.user(&named("system:anonymous")).expect("a name").groups.is_empty());
         let extra = BTreeMap::from([("authentication.kubernetes.io/credential-id".into(), vec!["JTI=1".into()])]);
         assert_eq!((user.extra, user.uid), (extra, None));
     }

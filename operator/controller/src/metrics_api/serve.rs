@@ -23,6 +23,11 @@ const CONNECTIONS: usize = 256;
 const SHAKES_HANDS_WITHIN: Duration = Duration::from_secs(5);
 const HEAD_WITHIN: Duration = Duration::from_secs(90);
 
+/// A connection lasts this long at most, so that whom the cluster believes no more is not believed for long; one of
+/// somebody else for one answer, so that it keeps nobody's place.
+const LASTS: Duration = Duration::from_secs(600);
+const STRANGER_LASTS: Duration = Duration::from_secs(5);
+
 /// Pause after a failed `accept`, which as a rule means that the process is out of file descriptors.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
@@ -40,16 +45,16 @@ pub async fn serve(listener: TcpListener, router: Router, mut door: watch::Recei
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        let open = match door.wait_for(Option::is_some).await {
-            Ok(open) => open.clone(),
-            Err(_) => return,
-        };
-        let Some(open) = open else { continue };
+        if door.wait_for(Option::is_some).await.is_err() {
+            return;
+        }
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         let accepted = listener.accept().await;
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, _)) => {
+                // The newest: it may have been long until somebody came.
+                let Some(open) = door.borrow().clone() else { continue };
                 let router = router.clone();
                 connections.spawn(async move {
                     answer(stream, open, router).await;
@@ -70,16 +75,17 @@ async fn answer(stream: TcpStream, door: Arc<Door>, router: Router) {
     let certificates = stream.get_ref().1.peer_certificates();
     let certificate =
         certificates.and_then(|certificates| certificates.first()).cloned().map(CertificateDer::into_owned);
+    let believed = door.proxy.believe(certificate.as_ref()).is_ok();
     let caller = Caller { certificate, door };
     let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(caller.clone());
         request.map(axum::body::Body::new)
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    if let Err(error) = connection.await {
-        tracing::trace!(%error, "a connection ended early");
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).keep_alive(believed);
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    match timeout(if believed { LASTS } else { STRANGER_LASTS }, connection).await {
+        Ok(Err(error)) => tracing::trace!(%error, "a connection ended early"),
+        Ok(Ok(())) | Err(_) => {}
     }
 }

@@ -19,9 +19,21 @@ pub async fn is_nobodys(office: &Office, owner: &ZoneServer, url: &str) -> Resul
         if other.uid() == owner.uid() || other.spec.world != owner.spec.world || !goes_first(&other, owner) {
             continue;
         }
-        // One whose store is not known has no world yet.
-        if store_url(&office.api(&other), &other).await.is_ok_and(|theirs| theirs == url) {
-            let (namespace, name) = (other.namespace().unwrap_or_default(), other.name_any());
+        let (namespace, name) = (other.namespace().unwrap_or_default(), other.name_any());
+        let theirs = match store_url(&office.api(&other), &other).await {
+            Ok(theirs) => theirs,
+            // It has a world, and it may be this one.
+            Err(problem) if has_map(&other) => {
+                let message = format!(
+                    "spec.world: whether the world {} is that of ZoneServer {namespace}/{name} is not known: {}",
+                    owner.spec.world, problem.message
+                );
+                return Err(Problem { reason: "WorldTaken", message });
+            }
+            // It cannot have one.
+            Err(_) => continue,
+        };
+        if theirs == url {
             let message = format!(
                 "spec.world: the world {} in this store is that of ZoneServer {namespace}/{name}: give another world, or delete one of the two",
                 owner.spec.world
@@ -34,11 +46,12 @@ pub async fn is_nobodys(office: &Office, owner: &ZoneServer, url: &str) -> Resul
 
 /// Whose world it is of two: whoever has a map, then whoever is older.
 fn goes_first(other: &ZoneServer, owner: &ZoneServer) -> bool {
-    let order = |it: &ZoneServer| {
-        let has_map = it.status.as_ref().is_some_and(|status| status.topology.is_some());
-        (!has_map, it.creation_timestamp(), it.namespace(), it.name_any())
-    };
+    let order = |it: &ZoneServer| (!has_map(it), it.creation_timestamp(), it.namespace(), it.name_any());
     order(other) < order(owner)
+}
+
+fn has_map(it: &ZoneServer) -> bool {
+    it.status.as_ref().is_some_and(|status| status.topology.is_some())
 }
 
 #[cfg(test)]

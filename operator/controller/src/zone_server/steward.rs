@@ -56,6 +56,9 @@ const SURPLUS_FOR: Duration = Duration::from_secs(30);
 /// Zones of a `ZoneServer` that is deleted get so long to save their players.
 const RELEASED_WITHIN: Duration = Duration::from_secs(60);
 
+/// What was seen last is not said any more when looks have failed for so long.
+const LOSES_SIGHT_AFTER: Duration = Duration::from_secs(5);
+
 /// How long a new steward may take to hear of all zones.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
@@ -91,6 +94,7 @@ pub struct Steward {
     /// Pods that evictions have to leave, as was told last.
     budget: Option<usize>,
     releasing_since: Option<Instant>,
+    failing_since: Option<Instant>,
     problem: Option<Problem>,
     again_at: Instant,
     told: Option<(ZoneServerStatus, Instant)>,
@@ -132,6 +136,7 @@ impl Steward {
             next_name: None,
             budget: None,
             releasing_since: None,
+            failing_since: None,
             problem: None,
             again_at: now,
             told: None,
@@ -156,8 +161,14 @@ impl Steward {
                 None => self.look(&owner).await,
             };
             self.office.metrics.looked(done.is_ok(), began.elapsed());
+            if done.is_ok() {
+                self.failing_since = None;
+            }
             if let Err(error) = done {
                 tracing::warn!(zone_server = %self.key, %error, "tried again");
+                if self.failing_since.get_or_insert(began).elapsed() >= LOSES_SIGHT_AFTER {
+                    self.lose_sight(&owner).await;
+                }
                 self.again_at = Instant::now() + TRY_AGAIN_AFTER;
             }
         }
@@ -182,6 +193,15 @@ impl Steward {
         self.tell(owner, &pods, &heard.looks, &refused, reaches_store).await?;
         self.show(owner, heard);
         Ok(())
+    }
+
+    /// What was seen last says nothing of now: the picture goes, and so does the number of players, if that can be told.
+    async fn lose_sight(&mut self, owner: &Arc<ZoneServer>) {
+        self.office.gallery.remove(&self.key);
+        let pods = self.office.fleet.pods(owner);
+        if owner.metadata.deletion_timestamp.is_none() {
+            let _ = self.tell(owner, &pods, &[], &[], false).await;
+        }
     }
 
     /// Hangs up what was seen, for whoever asks.
