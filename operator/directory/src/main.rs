@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
+use darkages_crds::ZoneServer;
 use darkages_directory::cluster::ClusterWorld;
 use darkages_directory::desk::{Desk, DeskConfig, SystemEntropy};
 use darkages_directory::http::map_routes;
@@ -24,7 +25,7 @@ use darkages_directory::spawn::scatter;
 use darkages_directory::stream::Broadcast;
 use darkages_directory::view::WorldView;
 use darkages_protocol::{TicketKey, WorldKey};
-use darkages_store::SystemClock;
+use darkages_store::{Store, SystemClock};
 use darkages_topology::Rect;
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
@@ -114,18 +115,17 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let config = Config::infer().await.context("finding the API server: run in a pod, or give KUBECONFIG")?;
     let client = Client::try_from(config).context("connecting to the API server")?;
     let listener = tokio::net::TcpListener::bind(http).await.with_context(|| format!("--http {http}"))?;
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (closing, closed) = watch::channel(false);
     let shop = Shop::default();
     let serving = tokio::spawn(serve(listener, shop.routes(), closed.clone()));
     let world = ClusterWorld::new(client, namespace.clone(), zone_server.clone());
-    let found = world.found().await?;
     let key_secret = format!("{zone_server}-world-key");
-    let world_key = world.secret(&key_secret, "key").await?;
-    let world_key =
-        key(&world_key).with_context(|| format!("secret {key_secret} has no key of 64 hexadecimal digits"))?;
-    let reference = &found.spec.storage.url_secret_ref;
-    let url = world.secret(&reference.name, &reference.key).await?;
-    let store = darkages_store::open(url.trim(), &found.spec.world).await?;
+    let Opened { found, world_key, store } = tokio::select! {
+        opened = open(&world, &key_secret) => opened?,
+        _ = term.recv() => return Ok(()),
+        _ = int.recv() => return Ok(()),
+    };
     let bounds = Rect::try_from(found.spec.bounds).context("spec.bounds")?;
     let (publish, watched) = watch::channel(Arc::new(WorldView::unknown(bounds)));
     let desk = Desk::new(DeskConfig {
@@ -146,7 +146,6 @@ async fn run(options: Options) -> anyhow::Result<()> {
         Some(key) => desk.set_world_key(WorldKey::new(&key)),
         None => tracing::warn!(secret = key_secret, "the key has no 64 hexadecimal digits: the old one is kept"),
     };
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (tell, seen) = watch::channel(None);
     let asked = async {
         match &operator {
@@ -167,6 +166,25 @@ async fn run(options: Options) -> anyhow::Result<()> {
     closing.send_replace(true);
     serving.await.context("closing")?;
     store.close().await.context("closing the store")
+}
+
+/// A world, once it is there.
+struct Opened {
+    found: ZoneServer,
+    world_key: [u8; KEY_BYTES],
+    store: Arc<dyn Store>,
+}
+
+/// Waits until the world is there and opens its store.
+async fn open(world: &ClusterWorld, key_secret: &str) -> anyhow::Result<Opened> {
+    let found = world.found().await?;
+    let world_key = world.secret(key_secret, "key").await?;
+    let world_key =
+        key(&world_key).with_context(|| format!("secret {key_secret} has no key of 64 hexadecimal digits"))?;
+    let reference = &found.spec.storage.url_secret_ref;
+    let url = world.secret(&reference.name, &reference.key).await?;
+    let store = darkages_store::open(url.trim(), &found.spec.world).await?;
+    Ok(Opened { found, world_key, store })
 }
 
 fn read_jwks(path: &Path) -> anyhow::Result<Jwks> {
