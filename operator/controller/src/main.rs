@@ -15,7 +15,7 @@ use darkages_controller::http::{Desk, routes};
 use darkages_controller::leader::{Leadership, Stand};
 use darkages_controller::metrics::Metrics;
 use darkages_controller::metrics_api::MetricsApi;
-use darkages_controller::operator::{self, OperatorConfig};
+use darkages_controller::operator::{self, Ended, OperatorConfig};
 use darkages_controller::scaler;
 use kube::{Client, Config};
 use tokio::net::TcpListener;
@@ -120,16 +120,23 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
     };
     let config = OperatorConfig { identity, zone_image, metrics, gallery };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = async {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    };
     let ended = tokio::select! {
-        // Another one leads. This one begins anew, and by then has forgotten what it planned.
-        () = operator::run(client, config, fleet, &mut leadership) => Ok(ExitCode::FAILURE),
+        ended = operator::run(client, config, fleet, &mut leadership, told) => Ok(match ended {
+            // Another one leads. This one begins anew, and by then has forgotten what it planned.
+            Ended::LeadsNoMore => ExitCode::FAILURE,
+            Ended::Stopped => ExitCode::SUCCESS,
+        }),
         result = axum::serve(http, routes(desk)).into_future() => result.map(|()| ExitCode::SUCCESS).context("serving HTTP"),
         () = served(metrics_api, |listener| api.run(listener)) => Ok(ExitCode::FAILURE),
         result = served(external_scaler, |listener| scaler::serve(listener, census)) => {
             result.map(|()| ExitCode::SUCCESS).context("serving KEDA")
         }
-        _ = term.recv() => Ok(ExitCode::SUCCESS),
-        _ = int.recv() => Ok(ExitCode::SUCCESS),
     };
     leadership.resign().await;
     ended

@@ -40,9 +40,43 @@ pub struct OperatorConfig {
     pub gallery: Gallery,
 }
 
-/// Runs until it is dropped. Returns when it led and leads no more: the process is to end then, so that the next one starts
-/// from nothing.
-pub async fn run(client: Client, config: OperatorConfig, fleet: Arc<Fleet>, leadership: &mut Leadership) {
+/// Why an operator ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It led and leads no more: the process is to end, so that the next one starts from nothing.
+    LeadsNoMore,
+    /// It was told to.
+    Stopped,
+}
+
+/// Runs until it is told to stop or leads no more. Nothing of it acts after that.
+pub async fn run(
+    client: Client,
+    config: OperatorConfig,
+    fleet: Arc<Fleet>,
+    leadership: &mut Leadership,
+    stop: impl Future<Output = ()>,
+) -> Ended {
+    let mut stewards = Stewards::new();
+    let ended = tokio::select! {
+        () = act(client, config, fleet, leadership, &mut stewards) => Ended::LeadsNoMore,
+        () = stop => Ended::Stopped,
+    };
+    for (_, mut steward) in stewards {
+        steward.0.abort();
+        let _ = (&mut steward.0).await;
+    }
+    ended
+}
+
+/// Until it leads no more.
+async fn act(
+    client: Client,
+    config: OperatorConfig,
+    fleet: Arc<Fleet>,
+    leadership: &mut Leadership,
+    stewards: &mut Stewards,
+) {
     let OperatorConfig { identity, zone_image, metrics, gallery } = config;
     fleet.is_known().await;
     tracing::info!(identity, "stands by");
@@ -60,13 +94,15 @@ pub async fn run(client: Client, config: OperatorConfig, fleet: Arc<Fleet>, lead
     });
     tokio::select! {
         () = leadership.lost() => tracing::warn!("leads no more"),
-        () = employ(&office) => {}
+        () = employ(&office, stewards) => {}
     }
 }
 
-/// A steward for each `ZoneServer`. A steward ends with its `ZoneServer`; all end when this is dropped.
-async fn employ(office: &Arc<Office>) {
-    let mut stewards: HashMap<ObjectRef<ZoneServer>, Employed> = HashMap::new();
+/// The stewards at work.
+type Stewards = HashMap<ObjectRef<ZoneServer>, Employed>;
+
+/// A steward for each `ZoneServer`. A steward ends with its `ZoneServer`.
+async fn employ(office: &Arc<Office>, stewards: &mut Stewards) {
     let mut clock = tokio::time::interval(LOOK_EVERY);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -35,7 +35,9 @@ fn operator(client: &Client, namespace: &str) -> JoinHandle<()> {
     let config =
         OperatorConfig { identity, zone_image: "zone-server:test".to_owned(), metrics, gallery: Gallery::default() };
     let client = client.clone();
-    tokio::spawn(async move { run(client, config, fleet, &mut leadership).await })
+    tokio::spawn(async move {
+        run(client, config, fleet, &mut leadership, std::future::pending()).await;
+    })
 }
 
 impl Drop for Scene {
