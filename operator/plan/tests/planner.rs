@@ -321,6 +321,7 @@ fn a_world_that_is_made_ready_for_a_crowd_is_halved_where_nobody_is() {
     let mut observed = two_shards(vec![], vec![]);
     let (map, _) = observed.map.split(ShardId(2), Axis::Y, 200 * 64, Side::Low, Some(zone(3))).expect("inside");
     observed.reports = (1..=3).map(|id| (ShardId(id), report(&map, vec![]))).collect();
+    observed.standby.remove(0);
     observed.map = map;
     observed.desired_shards = Some(4);
     let plan = planner().plan(&observed);
