@@ -84,8 +84,8 @@ async fn answer(stream: TcpStream, door: Arc<Door>, router: Router) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).keep_alive(believed);
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    match timeout(if believed { LASTS } else { STRANGER_LASTS }, connection).await {
-        Ok(Err(error)) => tracing::trace!(%error, "a connection ended early"),
-        Ok(Ok(())) | Err(_) => {}
+    let limit = if believed { LASTS } else { STRANGER_LASTS };
+    if let Ok(Err(error)) = timeout(limit, connection).await {
+        tracing::trace!(%error, "a connection ended early");
     }
 }
