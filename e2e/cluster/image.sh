@@ -1,4 +1,4 @@
-# Part of cluster.sh: images without anything but the files of a folder, as archives that containerd imports.
+# Part of cluster.sh, and of whatever makes images: images without anything but the files of a folder, as archives that containerd imports.
 # shellcheck shell=bash
 
 scratch_image() { # folder with the image's files, name of the image, archive to write, command as JSON
@@ -11,6 +11,16 @@ scratch_image() { # folder with the image's files, name of the image, archive to
     printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$2" >"$work/manifest.json"
     tar -C "$work" -cf "$3" manifest.json config.json layer.tar
     rm -rf "$work"
+}
+
+# A program and the libraries that it is linked with, which a static one has none of.
+install_program() { # program, name in /bin, folder with the image's files
+    local library
+    install -D "$1" "$3/bin/$2"
+    # vdso has no file, the loader stands without an arrow, and of a static program ldd says that it is one.
+    for library in $(ldd "$1" 2>&1 | sed -n 's|.*=> \(/[^ ]*\).*|\1|p; s|^[[:space:]]*\(/[^ ]*\) (0x.*|\1|p'); do
+        install -D "$library" "$3$library"
+    done
 }
 
 image_architecture() { # as images name it

@@ -8,6 +8,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
+# shellcheck source=e2e/cluster/image.sh
+source "$here/image.sh"
 binaries=${1:?"give the folder with zone-server, zone-operator and zone-directory"}
 tag=${2:?"give a tag for the images, like 0.1.0 or test"}
 folder=${3:?"give the folder to put NAME.tar into"}
@@ -20,14 +22,9 @@ buildah() {
     command buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run" "$@"
 }
 
-# Root filesystem of an image: a program, the libraries that it is linked with, and the authorities that this machine trusts.
+# Root filesystem of an image: a program, and the authorities that this machine trusts.
 root_filesystem() { # program, folder
-    local library
-    install -D "$binaries/$1" "$2/bin/$1"
-    # vdso has no file, the loader stands without an arrow, and of a static program ldd says that it is one.
-    for library in $(ldd "$binaries/$1" 2>&1 | sed -n 's|.*=> \(/[^ ]*\).*|\1|p; s|^[[:space:]]*\(/[^ ]*\) (0x.*|\1|p'); do
-        install -D "$library" "$2$library"
-    done
+    install_program "$binaries/$1" "$1" "$2"
     if [ -f "$AUTHORITIES" ]; then install -D --mode=444 "$AUTHORITIES" "$2$AUTHORITIES"; fi
 }
 
