@@ -21,7 +21,7 @@ pub struct Scene {
     /// What zones say.
     pub looks: Vec<Look>,
     /// What was done to the map lately.
-    pub events: Vec<WorldEvent>,
+    pub events: Arc<Vec<WorldEvent>>,
 }
 
 /// The newest picture of each world.
@@ -43,7 +43,8 @@ impl Gallery {
     #[must_use]
     pub fn picture(&self, world: &ObjectRef<ZoneServer>) -> Option<WorldPicture> {
         let scene = self.pictures().get(world).cloned()?;
-        Some(scene.picture())
+        let Scene { unix_ms, map, capacity, looks, events } = &*scene;
+        Some(picture(*unix_ms, map, *capacity, looks, events))
     }
 
     fn pictures(&self) -> MutexGuard<'_, HashMap<ObjectRef<ZoneServer>, Arc<Scene>>> {
@@ -51,14 +52,11 @@ impl Gallery {
     }
 }
 
-impl Scene {
-    /// The same, in the words of whoever asks for it.
-    #[must_use]
-    pub fn picture(&self) -> WorldPicture {
-        let Self { unix_ms, map, capacity, looks, events } = self;
-        let zones = looks.iter().map(zone).collect();
-        WorldPicture { unix_ms: *unix_ms, map: map.clone(), capacity: *capacity, zones, events: events.clone() }
-    }
+/// What is seen at one moment, in the words of whoever asks for it.
+#[must_use]
+pub fn picture(unix_ms: u64, map: &Topology, capacity: u32, looks: &[Look], events: &[WorldEvent]) -> WorldPicture {
+    let zones = looks.iter().map(zone).collect();
+    WorldPicture { unix_ms, map: map.clone(), capacity, zones, events: events.to_vec() }
 }
 
 fn zone(look: &Look) -> ZonePicture {

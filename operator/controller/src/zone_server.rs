@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod children;
+pub mod chronicle;
 pub mod names;
 pub mod office;
 pub mod pod;

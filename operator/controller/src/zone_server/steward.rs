@@ -3,11 +3,10 @@
 //! Nothing that it remembers is needed to go on: one that starts anew finds the map in the store and in the status, pods by
 //! their labels, and what is under way in what zones say. While it is not there zones play on.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use darkages_crds::picture::WorldEvent;
 use darkages_crds::{ZoneServer, ZoneServerStatus};
 use darkages_plan::{Change, Life, Look, Operation, Pilot, Refused, Step};
 use darkages_topology::{ShardId, Topology, ZoneEndpoint};
@@ -23,6 +22,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::children::{Children, budget};
+use super::chronicle::Chronicle;
 use super::names::{FIELD_MANAGER, FINALIZER};
 use super::office::Office;
 use super::pod::{Recipe, ZonePod, free_port};
@@ -68,9 +68,6 @@ const CALLS_AT_ONCE: usize = 4;
 /// Shards whose lease is asked for at a time, at most.
 const LEASES_AT_ONCE: usize = 16;
 
-/// Changes of the map that are remembered for pictures.
-const EVENTS_KEPT: usize = 32;
-
 /// A store that has not answered for so long is opened anew, by what its secret says now.
 const REOPEN_AFTER: Duration = Duration::from_secs(15);
 
@@ -98,9 +95,7 @@ pub struct Steward {
     problem: Option<Problem>,
     again_at: Instant,
     told: Option<(ZoneServerStatus, Instant)>,
-    /// What was done to the map lately, and how much that was in all.
-    events: VecDeque<WorldEvent>,
-    events_total: u64,
+    chronicle: Chronicle,
 }
 
 /// The world of a steward, once its store is open.
@@ -140,8 +135,7 @@ impl Steward {
             problem: None,
             again_at: now,
             told: None,
-            events: VecDeque::new(),
-            events_total: 0,
+            chronicle: Chronicle::default(),
         }
     }
 
@@ -208,10 +202,10 @@ impl Steward {
     fn show(&self, owner: &ZoneServer, heard: Heard) {
         let Some(world) = &self.world else { return };
         let map = world.pilot.map().clone();
-        let unix_ms = unix_ms();
         let capacity = capacity(&owner.spec, map.shards().len());
-        let events = self.events.iter().cloned().collect();
-        self.office.gallery.show(&self.key, Scene { unix_ms, map, capacity, looks: heard.looks, events });
+        let events = self.chronicle.events();
+        let scene = Scene { unix_ms: unix_ms(), map, capacity, looks: heard.looks, events };
+        self.office.gallery.show(&self.key, scene);
     }
 
     /// Sees to the objects beside pods: the finalizer, secrets, what keeps drains from taking everything.
@@ -326,7 +320,7 @@ impl Steward {
                 shards(&operation.change),
                 took.as_millis()
             );
-            self.remember(&operation.change, note.clone());
+            self.chronicle.record(unix_ms(), &operation.change, note.clone());
             self.note(owner, EventType::Normal, "Settled", note).await;
         }
         if let Some((map, operations)) = write.filter(|_| self.office.mandate.holds()) {
@@ -543,21 +537,6 @@ impl Steward {
         self.problem = Some(problem);
     }
 
-    /// Remembers what was done to the map, for pictures.
-    fn remember(&mut self, change: &Change, text: String) {
-        self.events_total += 1;
-        self.events.push_back(WorldEvent {
-            number: self.events_total,
-            unix_ms: unix_ms(),
-            kind: change.label().to_owned(),
-            shards: change.shards().iter().map(|shard| shard.0).collect(),
-            text,
-        });
-        if self.events.len() > EVENTS_KEPT {
-            self.events.pop_front();
-        }
-    }
-
     async fn announce(&mut self, owner: &ZoneServer, operation: &Operation) {
         let reason = match operation.change {
             Change::Split { .. } => "Splitting",
@@ -568,7 +547,7 @@ impl Steward {
             Change::Forget { .. } => return,
         };
         let note = format!("{} of {}: {}", operation.change.label(), shards(&operation.change), operation.why);
-        self.remember(&operation.change, note.clone());
+        self.chronicle.record(unix_ms(), &operation.change, note.clone());
         self.note(owner, EventType::Normal, reason, note).await;
     }
 

@@ -5,8 +5,11 @@ mod metrics_api;
 mod scaler;
 mod steward;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use darkages_controller::census::Census;
+use darkages_controller::fleet::Fleet;
 use darkages_controller::leader::{Leadership, Stand};
 use darkages_controller::operator::LEASE;
 use darkages_crds::ZoneServer;
@@ -34,6 +37,17 @@ async fn client() -> Client {
 fn stand(client: &Client, namespace: &str, identity: &str) -> Leadership {
     let (namespace, identity) = (namespace.to_owned(), identity.to_owned());
     Leadership::stand(client.clone(), Stand { namespace, lease: LEASE, identity, address: None })
+}
+
+/// An operator that leads in this namespace, and the players that it counts there.
+async fn leading(client: &Client, namespace: &str) -> (Leadership, Census) {
+    define(client).await;
+    let mut leadership = stand(client, namespace, "operator");
+    leadership.won().await;
+    let fleet = Arc::new(Fleet::watch(client, Some(namespace)));
+    fleet.is_known().await;
+    let census = Census::new(fleet, leadership.witness());
+    (leadership, census)
 }
 
 /// Installs the definition of `ZoneServer`, unless that is done.

@@ -1,11 +1,8 @@
 //! The metrics API, asked as an API server's front proxy asks it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use axum::http::{Request, StatusCode};
-use darkages_controller::census::Census;
-use darkages_controller::fleet::Fleet;
 use darkages_controller::leader::Leadership;
 use darkages_controller::metrics_api::registration::trust;
 use darkages_controller::metrics_api::{AUTHORITY, MetricsApi};
@@ -20,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::{client, define, stand, until};
+use super::{client, leading, until};
 
 const SERVICE: &str = "zone-operator-metrics";
 const REGISTRATION: &str = "v1beta2.custom.metrics.k8s.io";
@@ -44,16 +41,12 @@ impl Drop for Scene {
 impl Scene {
     async fn new() -> Self {
         let (client, namespace) = (client().await, Cluster::shared().new_namespace());
-        define(&client).await;
-        let mut leadership = stand(&client, &namespace, "operator");
-        leadership.won().await;
-        let fleet = Arc::new(Fleet::watch(&client, Some(&namespace)));
-        fleet.is_known().await;
+        let (leadership, census) = leading(&client, &namespace).await;
         let api = MetricsApi {
             client: client.clone(),
             namespace: namespace.clone(),
             service: SERVICE.to_owned(),
-            census: Census::new(fleet, leadership.witness()),
+            census,
             mandate: leadership.mandate(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

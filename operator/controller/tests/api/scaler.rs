@@ -1,9 +1,5 @@
 //! The external scaler, asked as KEDA asks it.
 
-use std::sync::Arc;
-
-use darkages_controller::census::Census;
-use darkages_controller::fleet::Fleet;
 use darkages_controller::scaler::contract::external_scaler_client::ExternalScalerClient;
 use darkages_controller::scaler::contract::{GetMetricsRequest, ScaledObjectRef};
 use darkages_controller::scaler::serve;
@@ -14,20 +10,16 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tonic::Code;
 
-use super::{client, define, stand, until};
+use super::{client, leading, until};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs an API server: make api"]
 async fn keda_is_told_players_or_why_they_are_not_known() {
     let (client, namespace) = (client().await, Cluster::shared().new_namespace());
-    define(&client).await;
-    let mut leadership = stand(&client, &namespace, "operator");
-    leadership.won().await;
-    let fleet = Arc::new(Fleet::watch(&client, Some(&namespace)));
-    fleet.is_known().await;
+    let (_leadership, census) = leading(&client, &namespace).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("it has one"));
-    let serving = tokio::spawn(serve(listener, Census::new(fleet, leadership.witness())));
+    let serving = tokio::spawn(serve(listener, census));
     let mut keda = ExternalScalerClient::connect(address).await.expect("it answers");
     let trigger = |fields: &[(&str, &str)]| ScaledObjectRef {
         name: "meadow".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use darkages_controller::gallery::Scene;
+use darkages_controller::gallery::picture;
 use darkages_directory::feed::Feed as Pictures;
 use darkages_directory::timeline::EventKind;
 use darkages_directory::view::WorldView;
@@ -19,8 +19,7 @@ pub struct Feed {
 impl Feed {
     /// The picture of this moment.
     pub fn picture(&mut self, unix_ms: u64, map: &Topology, looks: &[Look], capacity: u32) -> WorldView {
-        let scene = Scene { unix_ms, map: map.clone(), capacity, looks: looks.to_vec(), events: Vec::new() };
-        self.pictures.picture(&scene.picture())
+        self.pictures.picture(&picture(unix_ms, map, capacity, looks, &[]))
     }
 
     /// The map was changed.
